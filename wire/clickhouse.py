@@ -1,0 +1,41 @@
+"""The door to ClickHouse over HTTP: the same client for the embedded engine and for a server."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
+from pydantic import SecretStr
+
+SETTINGS = {"async_insert": 0, "final": 1, "max_partitions_per_insert_block": 0}
+"""Inserts wait until they are stored; every read sees each row once, whatever the merges have not yet done."""
+
+TRANSIENT = (OperationalError, OSError, TimeoutError)
+
+
+def _parts(url: SecretStr) -> dict[str, Any]:
+    at = urlsplit(url.get_secret_value())
+    return {
+        "interface": at.scheme,
+        "host": at.hostname,
+        "port": at.port,
+        "username": unquote(at.username or "default"),
+        "password": unquote(at.password or ""),
+        "database": at.path.strip("/") or "default",
+        "compress": False,
+        "autogenerate_session_id": False,
+        "settings": dict(SETTINGS),
+        "connect_timeout": 5,
+    }
+
+
+def client(url: SecretStr, *, timeout_s: int = 60) -> Client:
+    """A blocking client, for threads and command lines; thread-safe, since it holds no session."""
+    return clickhouse_connect.get_client(**_parts(url), send_receive_timeout=timeout_s)
+
+
+async def async_client(url: SecretStr, *, timeout_s: int = 30) -> AsyncClient:
+    """An asyncio client."""
+    return await clickhouse_connect.get_async_client(**_parts(url), send_receive_timeout=timeout_s)

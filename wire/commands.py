@@ -1,0 +1,72 @@
+"""What is to be done, in the imperative. A command is carried out once, however often it is delivered."""
+
+import zlib
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from wire.topics import COMMAND_SHARDS
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on the wire; `payload` is the JSON of the struct that `type` names below."""
+
+    id: UUID
+    type: str
+    organization_id: UUID | None
+    key: str
+    issued_at: datetime
+    payload: msgspec.Raw
+
+
+class ScoreContent(msgspec.Struct, frozen=True, kw_only=True):
+    """`content.score`: what a processor thinks of one revision; an older revision never overwrites a newer one."""
+
+    content_id: UUID
+    revision: int
+    score: float
+    parts: dict[str, float]
+
+
+class Engagement(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece's absolute figures. `version` only grows; the larger one wins."""
+
+    organization_id: UUID
+    content_id: UUID
+    version: int
+    totals: dict[str, dict[str, dict[str, int]]]
+    """platform -> kind -> {"count", "robots", "value"} (value in thousandths)"""
+
+
+class RecordEngagement(msgspec.Struct, frozen=True, kw_only=True):
+    """`content.record_engagement`: absolute figures of many pieces, of any organizations."""
+
+    updates: tuple[Engagement, ...]
+
+
+class SnapshotTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """One platform total, the latest known."""
+
+    organization_id: UUID
+    content_id: UUID
+    platform: str
+    kind: str
+    count: int
+    captured_at: datetime
+
+
+class RecordSnapshots(msgspec.Struct, frozen=True, kw_only=True):
+    """`content.record_snapshots`: platform totals of many pieces; per (piece, platform, kind) the latest wins."""
+
+    updates: tuple[SnapshotTotal, ...]
+
+
+SCORE_CONTENT = "content.score"
+RECORD_ENGAGEMENT = "content.record_engagement"
+RECORD_SNAPSHOTS = "content.record_snapshots"
+
+
+def shard(key: str) -> int:
+    """The command queue of a key: one key is always one queue, so its commands keep their order."""
+    return zlib.crc32(key.encode()) % COMMAND_SHARDS

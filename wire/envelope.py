@@ -1,0 +1,59 @@
+"""The envelope: many engagement events as one Kafka message, columns in Arrow IPC, lz4.
+
+One envelope holds events of one partition only, in the order in which they were accepted.
+"""
+
+from typing import Final
+
+import pyarrow as pa
+
+from wire.errors import Poison
+
+UUID_BYTES: Final[pa.DataType] = pa.binary(16)
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("organization_id", UUID_BYTES, nullable=False),
+        pa.field("content_id", UUID_BYTES, nullable=False),
+        pa.field("id", UUID_BYTES, nullable=False),
+        pa.field("kind", pa.uint8(), nullable=False),
+        pa.field("platform", pa.dictionary(pa.int16(), pa.string()), nullable=False),
+        pa.field("robot", pa.bool_(), nullable=False),
+        pa.field("value", pa.uint64(), nullable=False),
+        pa.field("actor", pa.string(), nullable=False),
+        pa.field("attributes", pa.string(), nullable=False),
+        pa.field("received_at", pa.timestamp("ms", "UTC"), nullable=False),
+    ],
+    metadata={"envelope": "1"},
+)
+"""`kind` is the place in `wire.events.KINDS`; `value` counts thousandths, 0 where none was given; `actor` and
+`attributes` (JSON text) are empty where none were given."""
+
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
+
+
+def encode(events: pa.RecordBatch) -> bytes:
+    """Events of SCHEMA -> the bytes of one envelope."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, SCHEMA, options=_OPTIONS) as writer:
+        writer.write_batch(events)
+    return sink.getvalue().to_pybytes()
+
+
+def decode(envelope: bytes) -> pa.RecordBatch:
+    """The bytes of one envelope -> its events, exactly as encoded.
+
+    Raises Poison("undecodable_envelope") for anything else: other bytes, another schema, a column that breaks its type.
+    """
+    try:
+        with pa.ipc.open_stream(envelope) as reader:
+            if not reader.schema.equals(SCHEMA):
+                raise Poison("undecodable_envelope", f"its schema is {reader.schema.to_string()[:500]}")
+            batches = list(reader)
+        for batch in batches:
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise Poison("undecodable_envelope", str(error)[:500]) from error
+    if len(batches) != 1:
+        raise Poison("undecodable_envelope", f"it holds {len(batches)} batches, not 1")
+    return batches[0]

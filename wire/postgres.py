@@ -1,0 +1,37 @@
+"""The door to PostgreSQL: pools and engines, each with a time limit on everything."""
+
+import asyncpg
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from wire.errors import Transient
+
+TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+    TimeoutError,
+)
+
+
+def engine(url: SecretStr, *, pool_size: int = 10) -> AsyncEngine:
+    """An SQLAlchemy engine over asyncpg; 5 s to connect, 30 s a statement, 5 s to wait for a connection."""
+    return create_async_engine(
+        url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"timeout": 5, "command_timeout": 30},
+    )
+
+
+async def pool(url: SecretStr, *, max_size: int = 4) -> asyncpg.Pool:
+    """A plain asyncpg pool, for those who need no ORM. Raises Transient where PostgreSQL does not answer."""
+    try:
+        return await asyncpg.create_pool(
+            url.get_secret_value(), min_size=1, max_size=max_size, timeout=5, command_timeout=30
+        )
+    except TRANSIENT as error:
+        raise Transient(f"PostgreSQL does not answer: {error}") from error

@@ -1,0 +1,81 @@
+"""The door to RabbitMQ: the topology, and a publish that returns only when a queue has the message."""
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from pamqp.common import FieldValue
+from pydantic import SecretStr
+
+from wire.errors import Transient
+from wire.topics import (
+    COMMANDS,
+    COMMANDS_EXCHANGE,
+    DEAD,
+    DEAD_EXCHANGE,
+    EVENTS_EXCHANGE,
+    RETRY_DELAYS_SECONDS,
+    RETRY_EXCHANGE,
+    TO_KAFKA,
+    Queue,
+)
+
+TRANSIENT = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, TimeoutError)
+
+
+async def connect(url: SecretStr, name: str) -> AbstractRobustConnection:
+    """A connection that comes back by itself. Raises Transient where RabbitMQ does not answer now."""
+    try:
+        return await aio_pika.connect_robust(
+            url.get_secret_value(), timeout=10, reconnect_interval=1, client_properties={"connection_name": name}
+        )
+    except TRANSIENT as error:
+        raise Transient(f"RabbitMQ does not answer: {error}") from error
+
+
+async def channel(connection: AbstractRobustConnection, *, prefetch: int = 0) -> AbstractChannel:
+    """A channel with publisher confirms, on which an unroutable message raises instead of vanishing."""
+    opened = await connection.channel(publisher_confirms=True, on_return_raises=True)
+    if prefetch:
+        await opened.set_qos(prefetch_count=prefetch)
+    return opened
+
+
+async def declare(on: AbstractChannel) -> None:
+    """Exchanges and queues, as `wire.topics` lists them; the same again changes nothing.
+
+    Commands: one quorum queue a shard, one active consumer each. A failed command waits in a queue named for its delay
+    and comes back to its shard; one that never will succeed goes to the dead letters.
+    """
+    for name in (EVENTS_EXCHANGE, COMMANDS_EXCHANGE, RETRY_EXCHANGE, DEAD_EXCHANGE):
+        await on.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
+    limits: dict[str, FieldValue] = {
+        "x-delivery-limit": 1000,
+        "x-dead-letter-exchange": DEAD_EXCHANGE,
+        "x-dead-letter-strategy": "at-least-once",
+    }
+    for queue in COMMANDS:
+        await _queue(on, queue, {**limits, "x-overflow": "reject-publish", "x-single-active-consumer": True})
+    await _queue(on, TO_KAFKA, {"x-single-active-consumer": True})
+    await _queue(on, DEAD, {})
+    for delay in RETRY_DELAYS_SECONDS:
+        waiting = Queue(f"commands.retry.{delay}s", RETRY_EXCHANGE, f"{delay}s.#")
+        back: dict[str, FieldValue] = {"x-message-ttl": delay * 1000, "x-dead-letter-exchange": COMMANDS_EXCHANGE}
+        await _queue(on, waiting, {**back, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"})
+
+
+async def _queue(on: AbstractChannel, queue: Queue, arguments: dict[str, FieldValue]) -> None:
+    declared = await on.declare_queue(queue.name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+    await declared.bind(queue.exchange, queue.binding)
+
+
+async def publish(on: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message) -> None:
+    """Publish, persistent and mandatory; returns when the broker has confirmed that a queue holds it.
+
+    Raises Transient on anything else, an unroutable message included: it is not lost, publish it again.
+    """
+    try:
+        target = await on.get_exchange(exchange, ensure=False)
+        confirmed = await target.publish(message, routing_key, mandatory=True, timeout=15)
+    except TRANSIENT as error:
+        raise Transient(f"RabbitMQ did not take a message for {exchange}/{routing_key}: {error!r}") from error
+    if confirmed is None:
+        raise Transient(f"RabbitMQ did not confirm a message for {exchange}/{routing_key}")

@@ -1,0 +1,55 @@
+"""Every address and secret, from `TALLYWIRE_*` environment variables; nothing else reads the environment.
+
+On one machine `tallywire up` sets them all for its children. At scale the chart does.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Addresses are URLs with credentials, hence secret: printing the settings prints stars."""
+
+    model_config = SettingsConfigDict(env_prefix="TALLYWIRE_", extra="ignore", frozen=True)
+
+    postgres_url: SecretStr = Field(
+        SecretStr("postgresql://tallywire@127.0.0.1:8432/tallywire"),
+        description="the owner of the schema: migrations and the first organization, never a serving process",
+    )
+    postgres_app_url: SecretStr = Field(
+        SecretStr("postgresql://tallywire_app@127.0.0.1:8432/tallywire"),
+        description="role tallywire_app: owns nothing, row-level security confines it to one organization",
+    )
+    postgres_relay_url: SecretStr = Field(
+        SecretStr("postgresql://tallywire_relay@127.0.0.1:8432/tallywire"),
+        description="role tallywire_relay: reads and marks the outbox, reads write keys and which content exists",
+    )
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:8479/0")
+    rabbitmq_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:8472/")
+    kafka_url: SecretStr = SecretStr("kafka://127.0.0.1:8492")
+    clickhouse_url: SecretStr = SecretStr("http://tallywire@127.0.0.1:8423/default")
+
+    api_url: str = "http://127.0.0.1:8400"
+    ingestion_url: str = "http://127.0.0.1:8401"
+    signing_keys_file: Path | None = Field(None, description="JSON Web Key Set, private keys that sign tokens")
+
+    host: str = "127.0.0.1"
+    port: int = Field(0, description="where this process listens; 0 is the folder's default")
+    metrics_port: int = Field(0, description="where this process serves /metrics; 0 serves none")
+    log_level: str = "info"
+    worker_name: str = Field(
+        "worker-1", description="stable name of this replica, for static group membership and logs"
+    )
+    state_dir: Path = Field(Path("data/run"), description="scratch folder of this process; losing it loses nothing")
+
+
+@lru_cache
+def settings() -> Settings:
+    """The process's settings, read from the environment once.
+
+    Raises `pydantic.ValidationError` naming the variable that does not parse.
+    """
+    return Settings()

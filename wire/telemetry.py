@@ -1,0 +1,65 @@
+"""Logs as ECS JSON lines, and every metric with its meaning."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
+
+from wire.settings import settings
+
+SECRET_WORDS: Final = ("authorization", "cookie", "password", "token", "secret", "key_hash", "dsn")
+
+EVENTS_ACCEPTED: Final = Counter("ingestion_events_accepted", "Events that Kafka has, and the sender was told so")
+EVENTS_REJECTED: Final = Counter("ingestion_events_rejected", "Events refused at the door", ["reason"])
+EVENTS_STORED: Final = Counter("streams_events_stored", "Events counted for the first time")
+EVENTS_DUPLICATE: Final = Counter("streams_events_duplicate", "Events that were counted already")
+FLUSH_SECONDS: Final = Histogram("streams_flush_seconds", "One flush, ledger to projections")
+OUTBOX_RELAYED: Final = Counter("bridges_outbox_relayed", "Outbox rows confirmed by RabbitMQ")
+OUTBOX_PENDING: Final = Gauge("bridges_outbox_pending", "Outbox rows not yet confirmed by RabbitMQ")
+BRIDGED: Final = Counter("bridges_messages", "Messages carried over, acknowledged by the far side", ["bridge"])
+COMMANDS: Final = Counter("api_commands", "Commands taken from RabbitMQ", ["type", "outcome"])
+
+
+def _redact(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name in event:
+        if any(word in name.lower() for word in SECRET_WORDS):
+            event[name] = "***"
+    return event
+
+
+def start(service: str) -> structlog.stdlib.BoundLogger:
+    """Set up this process's logs and, where `metrics_port` is set, its /metrics; answers its logger."""
+    level = logging.getLevelNamesMapping()[settings().log_level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp"),
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.format_exc_info,
+        _redact,
+        structlog.processors.EventRenamer("message"),
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for loud in ("aiokafka", "aiormq", "aio_pika", "httpx2", "urllib3"):
+        logging.getLogger(loud).setLevel(max(level, logging.WARNING))
+    if settings().metrics_port:
+        start_http_server(settings().metrics_port, settings().host, REGISTRY)
+    return structlog.stdlib.get_logger(service).bind(**{"service.name": service})
