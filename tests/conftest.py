@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("tallywire", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tallywire")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def _parts(url: SecretStr) -> dict[str, Any]:
         "database": at.path.strip("/") or "default",
         "compress": False,
         "autogenerate_session_id": False,
+        "form_encode_query_params": True,
         "settings": dict(SETTINGS),
         "connect_timeout": 5,
     }

@@ -9,7 +9,9 @@ from wire.errors import Transient
 TRANSIENT = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
     OSError,
     TimeoutError,
 )
@@ -33,5 +35,17 @@ async def pool(url: SecretStr, *, max_size: int = 4) -> asyncpg.Pool:
         return await asyncpg.create_pool(
             url.get_secret_value(), min_size=1, max_size=max_size, timeout=5, command_timeout=30
         )
+    except TRANSIENT as error:
+        raise Transient(f"PostgreSQL does not answer: {error}") from error
+
+
+async def connection(url: SecretStr) -> asyncpg.Connection:
+    """One connection, for what belongs to a session: LISTEN and advisory locks. A dead peer is noticed within 25 s.
+
+    Raises Transient where PostgreSQL does not answer.
+    """
+    keepalive = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+    try:
+        return await asyncpg.connect(url.get_secret_value(), timeout=5, command_timeout=30, server_settings=keepalive)
     except TRANSIENT as error:
         raise Transient(f"PostgreSQL does not answer: {error}") from error

@@ -1,5 +1,7 @@
 """The door to RabbitMQ: the topology, and a publish that returns only when a queue has the message."""
 
+import asyncio
+
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from pamqp.common import FieldValue
@@ -18,7 +20,16 @@ from wire.topics import (
     Queue,
 )
 
-TRANSIENT = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, TimeoutError)
+TRANSIENT = (
+    aio_pika.exceptions.AMQPError,
+    aio_pika.exceptions.ChannelInvalidStateError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+
+NO_LIMIT = 1_000_000_000
+"""Deliveries of a message that nobody may drop: from RabbitMQ 4 on the default is 20, and then it is gone."""
 
 
 async def connect(url: SecretStr, name: str) -> AbstractRobustConnection:
@@ -54,8 +65,8 @@ async def declare(on: AbstractChannel) -> None:
     }
     for queue in COMMANDS:
         await _queue(on, queue, {**limits, "x-overflow": "reject-publish", "x-single-active-consumer": True})
-    await _queue(on, TO_KAFKA, {"x-single-active-consumer": True})
-    await _queue(on, DEAD, {})
+    await _queue(on, TO_KAFKA, {"x-single-active-consumer": True, "x-delivery-limit": NO_LIMIT})
+    await _queue(on, DEAD, {"x-delivery-limit": NO_LIMIT})
     for delay in RETRY_DELAYS_SECONDS:
         waiting = Queue(f"commands.retry.{delay}s", RETRY_EXCHANGE, f"{delay}s.#")
         back: dict[str, FieldValue] = {"x-message-ttl": delay * 1000, "x-dead-letter-exchange": COMMANDS_EXCHANGE}
@@ -73,8 +84,9 @@ async def publish(on: AbstractChannel, exchange: str, routing_key: str, message:
     Raises Transient on anything else, an unroutable message included: it is not lost, publish it again.
     """
     try:
-        target = await on.get_exchange(exchange, ensure=False)
-        confirmed = await target.publish(message, routing_key, mandatory=True, timeout=15)
+        async with asyncio.timeout(20):
+            target = await on.get_exchange(exchange, ensure=False)
+            confirmed = await target.publish(message, routing_key, mandatory=True, timeout=15)
     except TRANSIENT as error:
         raise Transient(f"RabbitMQ did not take a message for {exchange}/{routing_key}: {error!r}") from error
     if confirmed is None:

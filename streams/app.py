@@ -1,0 +1,123 @@
+"""The Faust application: which processors there are, and how a position becomes theirs and is given back.
+
+Faust's own acknowledgements are hints only. A processor's position is stored in ClickHouse after every effect of the
+messages before it is durable, and on each assignment the consumer seeks there (`FencedConsumer.perform_seek`, the one
+hook that runs after Faust's own seek). Faust's private names are used here and nowhere else, so its version is pinned.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import faust
+from aiokafka import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import CrashingSupervisor
+
+from streams import freshness
+from streams.runner import Runner
+from wire.kafka import bootstrap
+from wire.settings import Settings
+from wire.topics import EVENTS
+
+
+class FencedConsumer(driver.Consumer):
+    """Goes on where the stored positions say."""
+
+    async def perform_seek(self) -> None:
+        """Seek each assigned partition to its stored position, and forget what was in flight."""
+        await super().perform_seek()
+        app = cast("Streams", self.app)
+        runners = app.runners
+        assigned: dict[str, set[int]] = {name: set() for name in runners}
+        for at in self.assignment():
+            if at.topic in assigned:
+                assigned[at.topic].add(at.partition)
+        for name, partitions in assigned.items():
+            for partition, offset in (await runners[name].assigned(partitions)).items():
+                await self._seek_to(TP(name, partition), offset)
+        app.on_assigned()
+
+    async def _seek_to(self, at: TP, offset: int) -> None:
+        self._acked[at] = []
+        self._acked_index[at] = set()
+        self._gap.pop(at, None)
+        await self._seek(at, offset)
+        self._read_offset[at] = offset or None
+        self._committed_offset[at] = offset or None
+
+
+class FencedTransport(driver.Transport):
+    """Kafka, with that consumer."""
+
+    Consumer = FencedConsumer
+
+
+class Streams(faust.App):
+    """One agent a processor, one at a time each: a partition's order is the order of the log."""
+
+    runners: dict[str, Runner]
+    on_assigned: Callable[[], None]
+
+    def _new_transport(self) -> FencedTransport:
+        return FencedTransport(self.conf.broker_consumer, self)
+
+    async def on_start(self) -> None:
+        """Open every processor's doors before the first assignment."""
+        await super().on_start()
+        for runner in self.runners.values():
+            await runner.start()
+
+        events = self.runners[EVENTS.name]
+        self.add_future(freshness.publish_for_ever(events.doors.redis, self._as_of))
+
+    async def on_stop(self) -> None:
+        """Store what is settled."""
+        for runner in self.runners.values():
+            await runner.stop()
+        await super().on_stop()
+
+    def _as_of(self) -> dict[int, int | None]:
+        consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on
+        known: dict[int, int | None] = {}
+        for partition, (offset, counted_ms) in self.runners[EVENTS.name].progress.items():
+            at = TopicPartition(EVENTS.name, partition)
+            if consumer is not None and at in consumer.assignment():
+                water, polled_ms = consumer.highwater(at), consumer.last_poll_timestamp(at)
+                known[partition] = freshness.as_of_ms(offset, water, polled_ms, counted_ms)
+        return known
+
+
+def build(settings: Settings, runners: Iterable[Runner], on_assigned: Callable[[], None]) -> Streams:
+    """The application, ready to be worked by `faust.Worker`."""
+    app = Streams(
+        "streams",
+        broker=[f"kafka://{broker}" for broker in bootstrap(settings.kafka_url)],
+        value_serializer="raw",
+        key_serializer="raw",
+        store="memory://",
+        datadir=str(settings.state_dir / f"faust-{settings.worker_name}"),
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        agent_supervisor=CrashingSupervisor,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=128,
+        stream_recovery_delay=0.0,
+        broker_commit_interval=2.0,
+        broker_session_timeout=10.0,
+        broker_rebalance_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_max_poll_interval=600.0,
+        broker_max_poll_records=200,
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+    )
+    app.runners = {runner.topic.name: runner for runner in runners}
+    app.on_assigned = on_assigned
+    for runner in app.runners.values():
+        topic = app.topic(runner.topic.name, value_type=bytes, key_type=bytes, partitions=runner.topic.partitions)
+        app.agent(topic, name=runner.topic.name, concurrency=1)(runner.consume)
+    return app

@@ -1,0 +1,193 @@
+"""The counting: which events are new, and what each (content, minute) and each content now amounts to.
+
+No clients here. The state is a function of the log up to a position: it can be thrown away at any time and loaded again
+from the ledger. Whoever drives it loads what `missing` names before calling `count`.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.cells import Cells, Codes, Figures
+from streams.index import Flags, Index, Rows, Words
+
+Minutes = npt.NDArray[np.int64]
+
+MAX_IDS: Final = 48_000_000
+MAX_CONTENTS: Final = 8_000_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events in log order: columns of equal length n."""
+
+    content: Words
+    """(n, 4): organization high and low, content high and low"""
+    id: Words
+    """(n, 2): high and low"""
+    code: Codes
+    robot: Flags
+    value: Words
+
+    @property
+    def minute(self) -> Minutes:
+        """Unix minutes, from the ids."""
+        return ((self.id[:, 0] >> np.uint64(16)) // np.uint64(60_000)).astype(np.int64)
+
+    def only(self, which: Flags | Rows) -> "Batch":
+        """Some of the events."""
+        return Batch(self.content[which], self.id[which], self.code[which], self.robot[which], self.value[which])
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What must be loaded from the ledger first: totals of (m, 4) contents, events of k (content, minute) buckets."""
+
+    contents: Words
+    bucket_contents: Words
+    bucket_minutes: Minutes
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a batch changed. Owners in `minutes` are rows of `buckets`, owners in `totals` rows of `contents`."""
+
+    fresh: Flags
+    """(n): counted now, for the first time"""
+    changed: list[tuple[int, Words, Figures]]
+    """per minute: (minute, (cells, 4) contents of the figures' rows, changed cells as they now stand)"""
+    buckets: list[tuple[int, Words, Rows, Figures]]
+    """per minute: (minute, (k, 4) contents, their owner rows, every cell of them)"""
+    contents: Words
+    """(m, 4): pieces whose totals changed"""
+    content_rows: Rows
+    totals: Figures
+    """every cell of them"""
+
+
+class _Slice:
+    """One minute: the ids that were seen in it, and the counts of each piece."""
+
+    def __init__(self) -> None:
+        self.ids = Index(3)
+        self.buckets = Index(1)
+        self.cells = Cells()
+
+
+class Buckets:
+    """The open buckets and the totals of the contents that were touched.
+
+    `known_from`: the first minute of which the ledger held nothing when this began. `in_ledger`: (m, 4) contents that
+    the ledger knew then; None where that is not known, so that every piece is looked up.
+    """
+
+    def __init__(self, known_from: int, in_ledger: Words | None, *, max_ids: int = MAX_IDS) -> None:
+        self._known_from = known_from
+        self._evicted_to = -1
+        self._ledger: Index | None = None
+        if in_ledger is not None:
+            self._ledger = Index(4)
+            self._ledger.find_or_add(in_ledger)
+        self._contents = Index(4)
+        self._old = np.zeros(0, np.bool_)
+        self._totals = Cells()
+        self._slices: OrderedDict[int, _Slice] = OrderedDict()
+        self._max_ids = max_ids
+
+    @property
+    def is_full(self) -> bool:
+        """So many contents were touched that it is time to begin anew."""
+        return self._contents.size > MAX_CONTENTS
+
+    def missing(self, batch: Batch) -> Missing:
+        """What a batch needs that is not held; load all of it, then count. Calling it marks it as held."""
+        rows, fresh = self._contents.find_or_add(batch.content)
+        self._old = np.concatenate((self._old, self._were_in_ledger(batch.content[fresh])))
+        contents = batch.content[fresh][self._old[rows[fresh]]]
+        of: list[Words] = []
+        at: list[int] = []
+        for minute, part in _by_minute(batch.minute):
+            held = self._slices.get(minute) or self._slices.setdefault(minute, _Slice())
+            self._slices.move_to_end(minute)
+            mine = rows[part]
+            _, opened = held.buckets.find_or_add(mine.astype(np.uint64).reshape(-1, 1))
+            if minute <= self._evicted_to:
+                needed = opened
+            elif minute < self._known_from:
+                needed = opened & self._old[mine]
+            else:
+                continue
+            of.append(batch.content[part][needed])
+            at.extend([minute] * int(needed.sum()))
+        stacked = np.concatenate(of) if of else np.empty((0, 4), np.uint64)
+        return Missing(contents, stacked, np.array(at, np.int64))
+
+    def load_totals(self, content: Words, code: Codes, sums: Words) -> None:
+        """Totals from the ledger; `sums` is (k, 3): count, robots, value."""
+        owner = self._contents.find(content)
+        self._totals.put(Figures(owner, code, sums[:, 0], sums[:, 1], sums[:, 2]))
+
+    def load_events(self, events: Batch) -> None:
+        """The ledger's events of the missing buckets."""
+        rows = self._contents.find(events.content)
+        for minute, part in _by_minute(events.minute):
+            self._count_minute(self._slices[minute], rows[part], events.only(part))
+
+    def count(self, batch: Batch) -> Counted:
+        """Count what is new. The same events again, in any batches, change nothing."""
+        rows = self._contents.find(batch.content)
+        fresh = np.zeros(len(rows), np.bool_)
+        changed: list[tuple[int, Words, Figures]] = []
+        buckets: list[tuple[int, Words, Rows, Figures]] = []
+        for minute, part in _by_minute(batch.minute):
+            held = self._slices[minute]
+            new, cells = self._count_minute(held, rows[part], batch.only(part))
+            fresh[part] = new
+            if len(cells.owner):
+                owners = np.unique(cells.owner)
+                changed.append((minute, self._content_of(held, cells.owner), cells))
+                buckets.append((minute, self._content_of(held, owners), owners, held.cells.of(owners)))
+        counted = batch.only(fresh)
+        touched = self._totals.add(rows[fresh], counted.code, counted.robot, counted.value)
+        content_rows = np.unique(touched.owner)
+        contents = self._contents.keys[content_rows]
+        self._evict()
+        return Counted(fresh, changed, buckets, contents, content_rows, self._totals.of(content_rows))
+
+    def _were_in_ledger(self, contents: Words) -> Flags:
+        if self._ledger is None:
+            return np.ones(len(contents), np.bool_)
+        return self._ledger.find(contents) >= 0
+
+    def _content_of(self, held: _Slice, owners: Rows) -> Words:
+        contents: Words = self._contents.keys[held.buckets.keys[owners, 0].astype(np.int64)]
+        return contents
+
+    def _count_minute(self, held: _Slice, rows: Rows, events: Batch) -> tuple[Flags, Figures]:
+        bucket, _ = held.buckets.find_or_add(rows.astype(np.uint64).reshape(-1, 1))
+        _, fresh = held.ids.find_or_add(np.column_stack((bucket.astype(np.uint64), events.id)))
+        new = events.only(fresh)
+        return fresh, held.cells.add(bucket[fresh], new.code, new.robot, new.value)
+
+    def _evict(self) -> None:
+        """Let go of the minutes that were not touched for longest, until the ids fit; the ledger has them."""
+        held = sum(part.ids.size for part in self._slices.values())
+        while held > self._max_ids and len(self._slices) > 1:
+            minute, oldest = self._slices.popitem(last=False)
+            held -= oldest.ids.size
+            self._evicted_to = max(self._evicted_to, minute)
+
+
+def _by_minute(minutes: Minutes) -> list[tuple[int, Rows]]:
+    """Each minute and the places of its events, in log order."""
+    if len(minutes) == 0:
+        return []
+    if minutes.min() == minutes.max():
+        return [(int(minutes[0]), np.arange(len(minutes)))]
+    order = np.argsort(minutes, kind="stable")
+    ordered = minutes[order]
+    cuts = np.flatnonzero(np.diff(ordered)) + 1
+    return [(int(minutes[part[0]]), part) for part in np.split(order, cuts)]

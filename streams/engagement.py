@@ -1,0 +1,146 @@
+"""Engagement events: counted once, stored in the ledger, projected as absolute figures.
+
+The order is the promise: the ledger, then the projections, then (by whoever runs this) the position. A crash between
+any two steps means that the same messages come again, and every step takes them again without a change.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import numpy as np
+import structlog
+
+from streams import envelopes
+from streams.buckets import Buckets
+from streams.doors import Doors
+from streams.messages import Message
+from streams.retry import until_done
+from streams.sinks.counters import Counters, Piece, cells_of
+from streams.sinks.ledger import Ledger
+from wire import ids
+from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement
+from wire.counters import Cell
+from wire.errors import Poison
+from wire.events import Rejection, encode
+from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
+from wire.topics import EVENTS, FINDINGS, REJECTIONS
+
+_PIECES_A_COMMAND: Final = 500
+_NOBODY: Final = UUID(int=0)
+
+_log = structlog.stdlib.get_logger("streams.engagement")
+
+
+class EngagementProcessor:
+    """Envelopes of `engagement.events` -> ledger, aggregates, counters, and findings for PostgreSQL."""
+
+    topic = EVENTS
+    max_messages = 200
+    within_s = 0.05
+
+    def __init__(self, new_id: Callable[[], UUID] = ids.new_id) -> None:
+        self._new_id = new_id
+        self._platforms = envelopes.Platforms()
+        self._pending: dict[Piece, list[Cell]] = {}
+
+    async def start(self, doors: Doors) -> None:
+        """Open the sinks."""
+        self._doors = doors
+        self._ledger = Ledger(doors.clickhouse, self._platforms)
+        self._counters = Counters(doors.redis, self._platforms)
+
+    async def assigned(self, positions: dict[int, int]) -> None:
+        """Begin anew at these positions; what was held is a function of the log, so nothing is lost."""
+        self._limits = np.zeros(EVENTS.partitions, np.uint64)
+        for partition, position in positions.items():
+            self._limits[partition] = position
+        self._buckets: Buckets = await self._ledger.begin()
+        self._pending.clear()
+
+    async def process(self, messages: list[Message]) -> None:
+        """Count the messages' events. Returns when ledger, aggregates and counters have them."""
+        if self._buckets.is_full:
+            self._buckets = await self._ledger.begin()
+        read, refused = await asyncio.to_thread(self._read, messages)
+        await self._reject(refused)
+        if read:
+            await self._count(envelopes.together(read))
+        for message in messages:
+            self._limits[message.partition] = message.position + 1
+
+    async def settle(self) -> None:
+        """Report what changed since the last time; after this the positions may be stored."""
+        await self._counters.mark(self._doors.now())
+        pending = list(self._pending.items())
+        for at in range(0, len(pending), _PIECES_A_COMMAND):
+            await self._report(pending[at : at + _PIECES_A_COMMAND])
+        self._pending.clear()
+
+    def _read(self, messages: list[Message]) -> tuple[list[envelopes.Events], list[tuple[Message, Poison]]]:
+        read, poisons = [], []
+        for message in messages:
+            try:
+                read.append(envelopes.read(message, EVENTS.partitions, self._platforms))
+            except Poison as poison:
+                poisons.append((message, poison))
+        return read, poisons
+
+    async def _count(self, events: envelopes.Events) -> None:
+        missing = await asyncio.to_thread(self._buckets.missing, events.batch)
+        await self._ledger.load(self._buckets, missing, self._limits)
+        counted = await asyncio.to_thread(self._buckets.count, events.batch)
+        fresh = int(counted.fresh.sum())
+        await self._ledger.insert(
+            await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
+        )
+        totals = cells_of(counted.contents, counted.content_rows, counted.totals, self._platforms)
+        await asyncio.gather(self._ledger.aggregate(counted), self._counters.write(counted, totals, self._doors.now()))
+        self._pending.update(totals)
+        EVENTS_STORED.inc(fresh)
+        EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
+
+    async def _report(self, pieces: list[tuple[Piece, list[Cell]]]) -> None:
+        command = Command(
+            id=self._new_id(),
+            type=RECORD_ENGAGEMENT,
+            organization_id=None,
+            key=str(pieces[0][0][1]),
+            issued_at=datetime.fromtimestamp(self._doors.now(), UTC),
+            payload=msgspec.Raw(encode(RecordEngagement(updates=tuple(figures(*piece) for piece in pieces)))),
+        )
+        await self._send(FINDINGS.name, command.key.encode(), encode(command))
+
+    async def _reject(self, refused: Iterable[tuple[Message, Poison]]) -> None:
+        for message, poison in refused:
+            _log.error("rejected", reason=poison.reason, partition=message.partition, offset=message.offset)
+            place = (message.topic, str(message.partition), str(message.position))
+            rejection = Rejection(
+                id=ids.id_at(message.timestamp_ms, *place),
+                organization_id=_NOBODY,
+                source=f"{message.topic}/{message.partition}",
+                place=message.offset,
+                reason=poison.reason,
+                detail=poison.detail,
+                sample=base64.b64encode(message.value[:300]).decode(),
+                rejected_at=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
+            )
+            await self._send(REJECTIONS.name, _NOBODY.bytes, encode([rejection]))
+
+    async def _send(self, topic: str, key: bytes, value: bytes) -> None:
+        await until_done(topic, lambda: self._doors.producer.send_and_wait(topic, value, key))
+
+
+def figures(piece: Piece, cells: list[Cell]) -> Engagement:
+    """A piece's cells as the absolute figures that PostgreSQL keeps."""
+    totals: dict[str, dict[str, dict[str, int]]] = {}
+    for cell in cells:
+        of_kind = {"count": cell.count, "robots": cell.robots, "value": cell.value}
+        totals.setdefault(cell.platform, {})[cell.kind] = of_kind
+    return Engagement(
+        organization_id=piece[0], content_id=piece[1], version=sum(cell.count for cell in cells), totals=totals
+    )

@@ -1,0 +1,155 @@
+"""Runs one processor over one topic: its messages in order and without a gap, its positions stored after the effects.
+
+No exception leaves a processor's loop, since Faust would acknowledge what failed: stores that are away are waited for
+by the processor itself, and anything else ends the process, which is started again at the stored position.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+
+from streams import positions
+from streams.doors import Doors
+from streams.messages import Message, position
+from wire.telemetry import FLUSH_SECONDS
+from wire.topics import Topic
+
+SETTLE_EVERY_S = 1.0
+
+_log = structlog.stdlib.get_logger("streams.runner")
+
+
+class Processor(Protocol):
+    """What turns messages into effects. Every effect must bear being repeated."""
+
+    topic: Topic
+    max_messages: int
+    within_s: float
+
+    async def start(self, doors: Doors) -> None:
+        """Called once, before anything else."""
+
+    async def assigned(self, positions: dict[int, int]) -> None:
+        """These partitions, and no others, come next, from these positions on."""
+
+    async def process(self, messages: list[Message]) -> None:
+        """Returns when the effects are durable, or will be after the next `settle`."""
+
+    async def settle(self) -> None:
+        """Returns when every effect so far is durable; nothing to do for those whose `process` waits for it."""
+
+
+class Runner:
+    """One processor, its topic and its positions."""
+
+    def __init__(
+        self, processor: Processor, doors: Callable[[], Awaitable[Doors]], epoch: Callable[[], Awaitable[int]]
+    ):
+        self.topic = processor.topic
+        self._processor = processor
+        self._open_doors = doors
+        self._find_epoch = epoch
+        self._one_at_a_time = asyncio.Lock()
+        self._next: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
+        self._counted_ms: dict[int, int] = {}
+        self._epoch = 0
+        self._settling: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the doors."""
+        self.doors = await self._open_doors()
+        await self._processor.start(self.doors)
+        self._settling = asyncio.create_task(self._settle_for_ever())
+
+    async def stop(self) -> None:
+        """Store the positions of what was processed."""
+        if self._settling:
+            self._settling.cancel()
+            async with self._one_at_a_time:
+                await self._settle()
+
+    async def assigned(self, partitions: set[int]) -> dict[int, int]:
+        """Partitions that are ours from now on -> the offsets to go on at. Waits for what is being processed."""
+        async with self._one_at_a_time:
+            await self._settle()
+            self._epoch = await self._find_epoch()
+            stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
+            self._next = {partition: stored.get(partition, 0) for partition in partitions}
+            self._stored = dict(self._next)
+            await self._processor.assigned({p: position(self._epoch, offset) for p, offset in self._next.items()})
+            _log.info("assigned", topic=self.topic.name, epoch=self._epoch, offsets=self._next)
+            return dict(self._next)
+
+    @property
+    def progress(self) -> dict[int, tuple[int, int | None]]:
+        """Partition -> the next offset, and the time (unix ms) of the newest message processed."""
+        return {partition: (offset, self._counted_ms.get(partition)) for partition, offset in self._next.items()}
+
+    async def consume(self, stream: Any) -> None:
+        """The agent: takes messages, processes them, for ever."""
+        try:
+            async for events in stream.noack_take(self._processor.max_messages, within=self._processor.within_s):
+                async with self._one_at_a_time:
+                    await self._process([event for event in events if event is not None])
+                for event in events:
+                    event.ack()
+        except Exception:
+            _log.exception(
+                "processor failed; this process ends, and goes on at the stored position", topic=self.topic.name
+            )
+            os._exit(70)
+
+    async def _process(self, events: list[Any]) -> None:
+        messages = self._ours_in_order([event.message for event in events])
+        if messages:
+            with FLUSH_SECONDS.time():
+                await self._processor.process(messages)
+            for message in messages:
+                self._next[message.partition] = message.offset + 1
+                self._counted_ms[message.partition] = message.timestamp_ms
+
+    def _ours_in_order(self, records: list[Any]) -> list[Message]:
+        expected = dict(self._next)
+        messages = []
+        for record in records:
+            if record.offset < expected.get(record.partition, record.offset + 1):
+                continue
+            if record.offset > expected[record.partition]:
+                raise GapError(self.topic.name, record.partition, expected[record.partition], record.offset)
+            expected[record.partition] += 1
+            at = position(self._epoch, record.offset)
+            time_ms = int(record.timestamp * 1000)
+            messages.append(
+                Message(self.topic.name, record.partition, record.offset, at, record.key, record.value, time_ms)
+            )
+        return messages
+
+    async def _settle(self) -> None:
+        moved = {p: offset for p, offset in self._next.items() if offset != self._stored[p]}
+        if moved:
+            await self._processor.settle()
+            await positions.store(self.doors.clickhouse, self.topic.name, self._epoch, moved)
+            self._stored.update(moved)
+
+    async def _settle_for_ever(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(SETTLE_EVERY_S)
+                async with self._one_at_a_time:
+                    await self._settle()
+        except Exception:
+            _log.exception(
+                "settling failed; this process ends, and goes on at the stored position", topic=self.topic.name
+            )
+            os._exit(70)
+
+
+class GapError(Exception):
+    """The log does not hold what comes next: it was cut, or read past."""
+
+    def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
+        super().__init__(f"{topic}/{partition}: expected offset {expected}, got {got}; nothing is skipped in silence")

@@ -1,0 +1,118 @@
+"""ClickHouse: the ledger of events, the aggregates, and what the counting asks of them."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from streams import uuids
+from streams.buckets import Batch, Buckets, Counted, Missing
+from streams.envelopes import Platforms
+from streams.index import Words
+from streams.retry import until_done
+from streams.sql import question
+from wire.events import KINDS
+
+_KEYS_A_QUESTION: Final = 5_000
+_MOST_CONTENTS: Final = 4_000_000
+_KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
+
+Limits = npt.NDArray[np.uint64]
+
+
+class Ledger:
+    """The engagement tables. Every method waits for ClickHouse as long as it takes."""
+
+    def __init__(self, clickhouse: Client, platforms: Platforms) -> None:
+        self._clickhouse = clickhouse
+        self._platforms = platforms
+
+    async def begin(self) -> Buckets:
+        """An empty state that knows what the ledger may hold."""
+        minute = (await self._ask("known_from", {}))["minute"][0].as_py()
+        found = await self._ask("contents_of_ledger", {"most": _MOST_CONTENTS})
+        known = np.hstack((uuids.words(found["organization_id"]), uuids.words(found["content_id"])))
+        return Buckets(minute, known if len(known) < _MOST_CONTENTS else None)
+
+    async def load(self, buckets: Buckets, missing: Missing, limits: Limits) -> None:
+        """Give `buckets` what it misses, as the ledger had it before the positions `limits`."""
+        for part in _parts(len(missing.contents)):
+            asked = {**_keys(missing.contents[part]), "limits": limits.tolist()}
+            found = await self._ask("totals_before", asked)
+            sums = np.column_stack(
+                [found[name].to_numpy().astype(np.uint64) for name in ("events", "robots", "thousandths")]
+            )
+            buckets.load_totals(_content(found), self._codes(found), sums)
+        for part in _parts(len(missing.bucket_contents)):
+            minutes = [int(minute) * 60 for minute in missing.bucket_minutes[part]]
+            asked = {**_keys(missing.bucket_contents[part]), "minutes": minutes, "limits": limits.tolist()}
+            found = await self._ask("events_before", asked)
+            robot = found["robot"].to_numpy().astype(np.bool_)
+            value = found["value"].to_numpy()
+            buckets.load_events(Batch(_content(found), uuids.words(found["id"]), self._codes(found), robot, value))
+
+    async def insert(self, rows: pa.Table) -> None:
+        """Store events. The same again is one row: the first position wins."""
+        if len(rows):
+            await until_done(
+                "ledger", lambda: asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_events", rows)
+            )
+
+    async def aggregate(self, counted: Counted) -> None:
+        """Store the changed cells of each minute. The larger count wins."""
+        rows = minute_rows(counted, self._platforms)
+        if len(rows):
+            await until_done(
+                "aggregates", lambda: asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_minutes", rows)
+            )
+
+    async def _ask(self, name: str, parameters: dict[str, Any]) -> pa.Table:
+        async def ask() -> pa.Table:
+            return await asyncio.to_thread(self._clickhouse.query_arrow, question(name), parameters, use_strings=True)
+
+        return (await until_done(name, ask)).combine_chunks()
+
+    def _codes(self, found: pa.Table) -> npt.NDArray[np.uint64]:
+        platforms = [self._platforms.code(name) << 8 for name in found["platform"].to_pylist()]
+        kinds = [_KIND_CODES[name] for name in found["kind"].to_pylist()]
+        return np.array(platforms, np.uint64) | np.array(kinds, np.uint64)
+
+
+def minute_rows(counted: Counted, platforms: Platforms) -> pa.Table:
+    """The changed cells as rows of the aggregates."""
+    content = np.concatenate([of for _, of, _ in counted.changed] or [np.empty((0, 4), np.uint64)])
+    cells = [cells for _, _, cells in counted.changed]
+    code = np.concatenate([c.code for c in cells] or [np.empty(0, np.uint64)])
+    minutes = [np.full(len(c.owner), minute * 60, np.uint32) for minute, _, c in counted.changed]
+    names, kinds = pa.array(platforms.names, pa.string()), pa.array(KINDS, pa.string())
+    return pa.table(
+        {
+            "organization_id": uuids.column(content[:, :2]),
+            "content_id": uuids.column(content[:, 2:]),
+            "minute": np.concatenate(minutes or [np.empty(0, np.uint32)]),
+            "platform": pa.DictionaryArray.from_arrays((code >> np.uint64(8)).astype(np.int32), names),
+            "kind": pa.DictionaryArray.from_arrays((code & np.uint64(0xFF)).astype(np.int32), kinds),
+            "count": np.concatenate([c.count for c in cells] or [np.empty(0, np.uint64)]),
+            "robots": np.concatenate([c.robots for c in cells] or [np.empty(0, np.uint64)]),
+            "value": np.concatenate([c.value for c in cells] or [np.empty(0, np.uint64)]),
+        }
+    )
+
+
+def _content(found: pa.Table) -> Words:
+    return np.hstack((uuids.words(found["organization_id"]), uuids.words(found["content_id"])))
+
+
+def _keys(contents: Words) -> dict[str, list[str]]:
+    high_low = contents.astype(">u8").tobytes()
+    ids = [str(UUID(bytes=high_low[at : at + 16])) for at in range(0, len(high_low), 16)]
+    return {"organizations": ids[::2], "contents": ids[1::2]}
+
+
+def _parts(size: int) -> Iterator[slice]:
+    return (slice(at, at + _KEYS_A_QUESTION) for at in range(0, size, _KEYS_A_QUESTION))

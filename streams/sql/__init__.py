@@ -1,0 +1,10 @@
+"""The questions that the processors ask of ClickHouse, one a file."""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def question(name: str) -> str:
+    """The text of `name`.sql."""
+    return (files(__name__) / f"{name}.sql").read_text()

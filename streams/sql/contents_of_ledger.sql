@@ -1,0 +1,5 @@
+-- Asked when a worker begins: which pieces does the ledger know? The aggregates know the same ones, in fewer rows.
+SELECT DISTINCT organization_id, content_id
+FROM engagement_minutes
+LIMIT {most:UInt64}
+SETTINGS final = 0

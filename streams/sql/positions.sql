@@ -1,0 +1,5 @@
+-- Asked on each assignment: where does each partition of this log go on?
+SELECT partition, max(next_offset) AS next_offset
+FROM stream_positions
+WHERE topic = {topic:String} AND epoch = {epoch:UInt32}
+GROUP BY partition
