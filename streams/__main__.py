@@ -46,6 +46,12 @@ class _Shared:
                 self._doors = Doors(clickhouse, client, producer, time.time)
             return self._doors
 
+    async def close(self) -> None:
+        if self._doors is not None:
+            await self._doors.producer.stop()
+            await self._doors.redis.aclose()
+            await asyncio.to_thread(self._doors.clickhouse.close)
+
     async def epoch(self) -> int:
         return await until_done("topics", partial(wire.kafka.ensure_topics, self._settings.kafka_url))
 
@@ -63,9 +69,9 @@ def main() -> None:
     asyncio.set_event_loop(loop)
     shared = _Shared(mine)
     runners = [Runner(processor(), shared.doors, shared.epoch) for processor in PROCESSORS]
-    app = build(mine, runners, on_assigned=ready.touch)
+    app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close)
     log.info("starting", worker=mine.worker_name)
-    worker = faust.Worker(app, loop=loop, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+    worker = faust.Worker(app, loop=loop, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     sys.exit(worker.execute_from_commandline())
 
 

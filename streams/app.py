@@ -5,7 +5,7 @@ messages before it is durable, and on each assignment the consumer seeks there (
 hook that runs after Faust's own seek). Faust's private names are used here and nowhere else, so its version is pinned.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 import faust
@@ -58,6 +58,7 @@ class Streams(faust.App):
 
     runners: dict[str, Runner]
     on_assigned: Callable[[], None]
+    on_stopped: Callable[[], Awaitable[None]]
 
     def _new_transport(self) -> FencedTransport:
         return FencedTransport(self.conf.broker_consumer, self)
@@ -76,6 +77,7 @@ class Streams(faust.App):
         for runner in self.runners.values():
             await runner.stop()
         await super().on_stop()
+        await self.on_stopped()
 
     def _as_of(self) -> dict[int, int | None]:
         consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on
@@ -88,8 +90,13 @@ class Streams(faust.App):
         return known
 
 
-def build(settings: Settings, runners: Iterable[Runner], on_assigned: Callable[[], None]) -> Streams:
-    """The application, ready to be worked by `faust.Worker`."""
+def build(
+    settings: Settings,
+    runners: Iterable[Runner],
+    on_assigned: Callable[[], None],
+    on_stopped: Callable[[], Awaitable[None]],
+) -> Streams:
+    """The application, ready to be worked by `faust.Worker`; `on_stopped` comes after the last position was stored."""
     app = Streams(
         "streams",
         broker=[f"kafka://{broker}" for broker in bootstrap(settings.kafka_url)],
@@ -117,6 +124,7 @@ def build(settings: Settings, runners: Iterable[Runner], on_assigned: Callable[[
     )
     app.runners = {runner.topic.name: runner for runner in runners}
     app.on_assigned = on_assigned
+    app.on_stopped = on_stopped
     for runner in app.runners.values():
         topic = app.topic(runner.topic.name, value_type=bytes, key_type=bytes, partitions=runner.topic.partitions)
         app.agent(topic, name=runner.topic.name, concurrency=1)(runner.consume)

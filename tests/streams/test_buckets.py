@@ -119,7 +119,9 @@ events = st.builds(
 
 @given(
     log=st.lists(events, max_size=60),
-    steps=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["go on", "crash", "die before projecting"])), max_size=40),
+    steps=st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(["go on", "crash", "die before projecting"])), max_size=40
+    ),
     max_ids=st.sampled_from([1, 5, 1000]),
     ledger_known=st.booleans(),
 )

@@ -1,0 +1,146 @@
+"""A runner hands on what is its own, once, in order and without a gap, and stores a position only after the effects."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from streams.doors import Doors
+from streams.freshness import as_of_ms
+from streams.messages import Message, position
+from streams.positions import load
+from streams.runner import GapError, Runner
+from wire.topics import Topic
+
+TOPIC = Topic("test.runner", 2, "numbers")
+
+
+@dataclass
+class Record:
+    partition: int
+    offset: int
+    timestamp: float = 5.0
+    key: bytes | None = None
+    value: bytes = b""
+
+
+class Event:
+    def __init__(self, record: Record) -> None:
+        self.message = record
+        self.acknowledged = False
+
+    def ack(self) -> None:
+        self.acknowledged = True
+
+
+class Stream:
+    """Batches, then silence."""
+
+    def __init__(self, batches: list[list[Event]]) -> None:
+        self._batches = batches
+
+    async def noack_take(self, max_messages: int, within: float):
+        for batch in self._batches:
+            yield batch
+
+
+class Numbers:
+    topic = TOPIC
+    max_messages = 10
+    within_s = 0.1
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+        self.calls: list[str] = []
+
+    async def start(self, doors: Doors) -> None: ...
+
+    async def assigned(self, positions: dict[int, int]) -> None:
+        self.calls.append(f"assigned {sorted(positions)}")
+
+    async def process(self, messages: list[Message]) -> None:
+        self.seen += [(m.partition, m.offset) for m in messages]
+
+    async def settle(self) -> None:
+        self.calls.append("settled")
+
+
+@pytest.fixture
+async def runner(doors: Doors, request: pytest.FixtureRequest) -> Runner:
+    epoch = 1_780_000_000 + abs(hash(request.node.nodeid)) % 1_000_000
+
+    async def same() -> Doors:
+        return doors
+
+    async def epoch_of() -> int:
+        return epoch
+
+    made = Runner(Numbers(), same, epoch_of)
+    await made.start()
+    return made
+
+
+async def test_messages_that_were_processed_or_belong_to_others_are_passed_over(runner: Runner) -> None:
+    await runner.assigned({0})
+    batch = [Event(Record(p, o)) for p, o in [(0, 0), (1, 0), (0, 1), (0, 0), (0, 2)]]
+    await runner.consume(Stream([batch]))
+    assert runner._processor.seen == [(0, 0), (0, 1), (0, 2)]
+    assert all(event.acknowledged for event in batch)
+    await runner.stop()
+
+
+async def test_a_gap_is_an_error_that_names_it(runner: Runner) -> None:
+    await runner.assigned({0})
+    with pytest.raises(GapError, match="expected offset 0, got 3"):
+        runner._ours_in_order([Record(0, 3)])
+    await runner.stop()
+
+
+async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_goes_on(
+    runner: Runner, doors: Doors
+) -> None:
+    assert await runner.assigned({0, 1}) == {0: 0, 1: 0}
+    await runner.consume(Stream([[Event(Record(0, 0)), Event(Record(0, 1))]]))
+    await runner.stop()
+    assert runner._processor.calls == ["assigned [0, 1]", "settled"]
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
+    assert await runner.assigned({0}) == {0: 2}
+    assert runner.progress == {0: (2, 5000)}
+
+
+async def test_a_worker_that_is_behind_does_not_turn_a_position_back(runner: Runner, doors: Doors) -> None:
+    await runner.assigned({0})
+    await runner.consume(Stream([[Event(Record(0, o)) for o in range(5)]]))
+    await runner.stop()
+    runner._next, runner._stored = {0: 3}, {0: 0}
+    await runner._settle()
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 5}
+
+
+async def test_two_assignments_do_not_overlap_what_is_being_processed(runner: Runner) -> None:
+    await runner.assigned({0})
+    async with runner._one_at_a_time:
+        waiting = asyncio.create_task(runner.assigned({1}))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+    assert await waiting == {1: 0}
+    await runner.stop()
+
+
+def test_positions_grow_with_the_log_and_with_its_rebirth() -> None:
+    assert position(1_780_000_000, 2**33) < position(1_780_000_001, 0) < position(1_780_000_001, 1) < 2**64
+
+
+@pytest.mark.parametrize(
+    ("next_offset", "high_water", "polled", "counted", "expected"),
+    [
+        (5, 5, 10_000, 7_000, 9_800),
+        (4, 5, 10_000, 7_000, 7_000),
+        (0, None, None, None, None),
+        (0, 0, 10_000, None, 9_800),
+    ],
+)
+def test_a_figure_is_as_new_as_the_last_look_at_a_log_that_was_read_to_its_end(
+    next_offset: int, high_water: int | None, polled: int | None, counted: int | None, expected: int | None
+) -> None:
+    assert as_of_ms(next_offset, high_water, polled, counted) == expected

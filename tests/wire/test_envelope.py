@@ -1,0 +1,69 @@
+"""An envelope gives back what was put in, and nothing else passes for one."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire import envelope
+from wire.errors import Poison
+
+rows = st.fixed_dictionaries(
+    {
+        "organization_id": st.binary(min_size=16, max_size=16),
+        "content_id": st.binary(min_size=16, max_size=16),
+        "id": st.binary(min_size=16, max_size=16),
+        "kind": st.integers(0, 255),
+        "platform": st.sampled_from(["web", "x", "facebook"]),
+        "robot": st.booleans(),
+        "value": st.integers(0, 2**64 - 1),
+        "actor": st.text(max_size=20),
+        "attributes": st.text(max_size=20),
+        "received_at": st.datetimes(timezones=st.none()).map(lambda at: at.replace(microsecond=0)),
+    }
+)
+
+
+def batch(of: list[dict[str, object]]) -> pa.RecordBatch:
+    columns = []
+    for field in envelope.SCHEMA:
+        values = [row[field.name] for row in of]
+        if pa.types.is_dictionary(field.type):
+            columns.append(pa.array(values, pa.string()).dictionary_encode().cast(field.type))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.record_batch(columns, schema=envelope.SCHEMA)
+
+
+@given(st.lists(rows, max_size=20))
+def test_what_was_put_in_comes_out(events: list[dict[str, object]]) -> None:
+    made = batch(events)
+    assert envelope.decode(envelope.encode(made)).to_pylist() == made.to_pylist()
+
+
+@given(st.binary(max_size=300))
+def test_other_bytes_are_poison(noise: bytes) -> None:
+    with pytest.raises(Poison, match="undecodable_envelope"):
+        envelope.decode(noise)
+
+
+@given(st.lists(rows, min_size=1, max_size=5), st.data())
+def test_a_damaged_envelope_is_poison_or_still_has_the_envelopes_shape(
+    events: list[dict[str, object]], data: st.DataObject
+) -> None:
+    good = bytearray(envelope.encode(batch(events)))
+    at = data.draw(st.integers(0, len(good) - 1))
+    good[at] ^= data.draw(st.integers(1, 255))
+    try:
+        assert envelope.decode(bytes(good)).schema.equals(envelope.SCHEMA)
+    except Poison as poison:
+        assert poison.reason == "undecodable_envelope"
+
+
+def test_another_schema_is_poison() -> None:
+    sink = pa.BufferOutputStream()
+    other = pa.record_batch({"id": pa.array([1])})
+    with pa.ipc.new_stream(sink, other.schema) as writer:
+        writer.write_batch(other)
+    with pytest.raises(Poison, match="its schema is"):
+        envelope.decode(sink.getvalue().to_pybytes())
