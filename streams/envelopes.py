@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from streams import uuids
 from streams.buckets import Batch
-from streams.index import Flags
+from streams.index import Flags, Rows
 from streams.messages import Message
 from wire import envelope, ids
 from wire.errors import Poison
@@ -92,23 +92,33 @@ def together(parts: list[Events]) -> Events:
 
 
 def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
-    """The fresh events as rows of the ledger."""
-    kept = events.columns.filter(pa.array(fresh)) if not fresh.all() else events.columns
+    """The fresh events as rows of the ledger, in its own order: ClickHouse spends half as much on rows that are sorted."""
+    rows = _in_ledger_order(events.batch, np.flatnonzero(fresh))
+    kept = events.columns.take(pa.array(rows))
     batch = events.batch
     names = pa.array(platforms.names, pa.string())
     columns = {
         "organization_id": kept["organization_id"],
         "content_id": kept["content_id"],
-        "minute": pa.array((batch.minute[fresh] * 60).astype(np.uint32)),
+        "minute": pa.array((batch.minute[rows] * 60).astype(np.uint32)),
         "id": kept["id"],
         "kind": pa.DictionaryArray.from_arrays(kept["kind"].combine_chunks().cast(pa.int8()), _KINDS),
-        "platform": pa.DictionaryArray.from_arrays((batch.code[fresh] >> np.uint64(8)).astype(np.int32), names),
+        "platform": pa.DictionaryArray.from_arrays((batch.code[rows] >> np.uint64(8)).astype(np.int32), names),
         "robot": kept["robot"],
         "value": kept["value"],
         "actor": kept["actor"],
         "attributes": kept["attributes"],
         "received_at": kept["received_at"],
-        "partition": pa.array(events.partition[fresh]),
-        "position": pa.array(events.position[fresh]),
+        "partition": pa.array(events.partition[rows]),
+        "position": pa.array(events.position[rows]),
     }
     return pa.table(columns)
+
+
+def _in_ledger_order(batch: Batch, rows: Rows) -> Rows:
+    """ClickHouse compares the low words of UUIDs first; those of one minute almost never tie."""
+    organization, content, id_ = batch.content[rows, 1], batch.content[rows, 3], batch.id[rows, 1]
+    keys = [id_, batch.minute[rows], content]
+    if len(rows) and (organization != organization[0]).any():
+        keys.append(organization)
+    return rows[np.lexsort(keys)]

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import OperationalError
 from pydantic import SecretStr
 
-SETTINGS = {"async_insert": 0, "final": 1, "max_partitions_per_insert_block": 0}
+SETTINGS = {"async_insert": 0, "final": 1, "max_partitions_per_insert_block": 0, "optimize_on_insert": 0}
 """Inserts wait until they are stored; every read sees each row once, whatever the merges have not yet done."""
 
 TRANSIENT = (OperationalError, OSError, TimeoutError)

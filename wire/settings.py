@@ -36,6 +36,13 @@ class Settings(BaseSettings):
     ingestion_url: str = "http://127.0.0.1:8401"
     signing_keys_file: Path | None = Field(None, description="JSON Web Key Set, private keys that sign tokens")
 
+    ingestion_events_per_second: int = Field(
+        200_000, gt=0, description="of one organization, at one collector; more is answered 429"
+    )
+    ingestion_memory_bytes: int = Field(
+        64 * 1024 * 1024, gt=0, description="request bodies under way at one collector; more is answered 503"
+    )
+
     host: str = "127.0.0.1"
     port: int = Field(0, description="where this process listens; 0 is the folder's default")
     metrics_port: int = Field(0, description="where this process serves /metrics; 0 serves none")

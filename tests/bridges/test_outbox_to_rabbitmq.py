@@ -1,0 +1,175 @@
+import asyncio
+import random
+import subprocess
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from wire.settings import Settings
+from wire.topics import EVENTS_EXCHANGE, TO_KAFKA
+
+INSERT = """
+INSERT INTO outbox (message_id, organization_id, exchange, routing_key, key, type, body)
+VALUES ($1, $1, $2, $3, $4, 'content.updated', $5)
+"""
+
+
+async def write(database: asyncpg.Connection, key: str, body: str, exchange: str = EVENTS_EXCHANGE) -> None:
+    await database.execute(INSERT, uuid4(), exchange, "content.updated", key, body.encode())
+
+
+async def pending(database: asyncpg.Connection) -> int:
+    return int(await database.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
+
+
+async def test_a_written_row_reaches_its_queue_at_once_with_its_properties(corner: Settings, tools: Any) -> None:
+    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+    with tools.bridge_process(corner, "outbox_to_rabbitmq"):
+        await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
+        await asyncio.sleep(0.3)
+        began = asyncio.get_running_loop().time()
+        await write(database, "a", "hello")
+
+        async def gone() -> bool:
+            return await pending(database) == 0
+
+        await tools.until(gone, "the row to be marked")
+        assert asyncio.get_running_loop().time() - began < 0.9  # by NOTIFY, before the next poll
+    row = await database.fetchrow("SELECT message_id FROM outbox")
+    async with tools.rabbit(corner) as channel:
+        (message,) = await tools.drained(channel, TO_KAFKA.name)
+    assert message.body == b"hello"
+    assert message.message_id == str(row["message_id"])
+    assert message.type == "content.updated"
+    assert message.headers["key"] == "a"
+    assert message.delivery_mode == 2
+    await database.close()
+
+
+async def test_kill_9_of_the_relay_loses_nothing_and_keeps_the_order_of_each_key(corner: Settings, tools: Any) -> None:
+    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+    chance = random.Random(11)
+    written: dict[str, list[str]] = {f"key-{n}": [] for n in range(7)}
+    stop = asyncio.Event()
+
+    async def writer() -> None:
+        other = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+        n = 0
+        while not stop.is_set():
+            async with other.transaction():
+                for _ in range(chance.randrange(1, 60)):
+                    key = chance.choice(list(written))
+                    await write(other, key, str(n))
+                    written[key].append(str(n))
+                    n += 1
+            await asyncio.sleep(0.02)
+        await other.close()
+
+    writing = asyncio.create_task(writer())
+    kills_while_busy = 0
+    for _ in range(8):
+        with tools.bridge_process(corner, "outbox_to_rabbitmq") as process:
+            await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
+            await asyncio.sleep(chance.uniform(0, 0.5))
+            kills_while_busy += await pending(database) > 0
+            process.kill()
+    stop.set()
+    await writing
+    with tools.bridge_process(corner, "outbox_to_rabbitmq"):
+
+        async def gone() -> bool:
+            return await pending(database) == 0
+
+        await tools.until(gone, "the outbox to drain", 60)
+    async with tools.rabbit(corner) as channel:
+        arrived: dict[str, list[str]] = {key: [] for key in written}
+        for message in await tools.drained(channel, TO_KAFKA.name):
+            arrived[str(message.headers["key"])].append(message.body.decode())
+    assert kills_while_busy, "no kill met an unfinished outbox: the test shows nothing"
+    for key, bodies in written.items():
+        assert list(dict.fromkeys(arrived[key])) == bodies
+    await database.close()
+
+
+async def test_what_has_no_queue_is_not_lost_and_stops_only_its_own_key(corner: Settings, tools: Any) -> None:
+    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+    async with tools.rabbit(corner) as channel:
+        nowhere = await channel.declare_exchange("nowhere", "topic", durable=True)
+        with tools.bridge_process(corner, "outbox_to_rabbitmq"):
+            await write(database, "stuck", "1", "nowhere")
+            await write(database, "stuck", "2")
+            await write(database, "free", "3")
+
+            async def others_are_gone() -> bool:
+                return await pending(database) == 2
+
+            await tools.until(others_are_gone, "the other key's row")
+            await asyncio.sleep(2)
+            assert await pending(database) == 2
+            assert [message.body for message in await tools.drained(channel, TO_KAFKA.name)] == [b"3"]
+            queue = await channel.get_queue(TO_KAFKA.name, ensure=False)
+            await queue.bind(nowhere, "#")
+
+            async def gone() -> bool:
+                return await pending(database) == 0
+
+            await tools.until(gone, "the stuck key's rows")
+            assert [message.body for message in await tools.drained(channel, TO_KAFKA.name)] == [b"1", b"2"]
+    await database.close()
+
+
+async def test_a_second_relay_stands_by_until_the_first_dies(corner: Settings, tools: Any) -> None:
+    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+    holders = """
+    SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND granted AND datname = current_database()
+    """
+    with tools.bridge_process(corner, "outbox_to_rabbitmq") as first:
+        await tools.until((corner.state_dir / "worker-1.ready").exists, "the first")
+        with tools.bridge_process(corner, "outbox_to_rabbitmq"):
+            await tools.until((corner.state_dir / "worker-1.ready").exists, "the second")
+            await asyncio.sleep(0.5)
+            assert await database.fetchval(holders) == 1
+            first.kill()
+            await write(database, "a", "after")
+
+            async def gone() -> bool:
+                return await pending(database) == 0
+
+            await tools.until(gone, "the second to take over")
+    await database.close()
+
+
+async def test_it_waits_for_rabbitmq_and_says_so_and_sigterm_ends_it_cleanly(
+    corner: Settings, tools: Any, servers: Any, vhost: str
+) -> None:
+    user = corner.rabbitmq_url.get_secret_value().split("//")[1].split(":")[0]
+    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+    with tools.bridge_process(corner, "outbox_to_rabbitmq") as process:
+        await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
+        tools.manage(servers, "DELETE", f"/vhosts/{vhost}")
+        await write(database, "a", "waits")
+        await asyncio.sleep(2)
+        assert await pending(database) == 1
+        assert '"waiting"' in (corner.state_dir / "bridges.log").read_text()
+        tools.manage(servers, "PUT", f"/vhosts/{vhost}")
+        everything = '{"configure": ".*", "write": ".*", "read": ".*"}'
+        tools.manage(servers, "PUT", f"/permissions/{vhost}/{user}", everything)
+
+        async def gone() -> bool:
+            return await pending(database) == 0
+
+        await tools.until(gone, "RabbitMQ to be found again")
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 10) == 0
+    assert '"message": "stopped"' in (corner.state_dir / "bridges.log").read_text().splitlines()[-1]
+    await database.close()
+
+
+def test_an_unknown_bridge_is_refused_by_name() -> None:
+    import sys
+
+    done = subprocess.run([sys.executable, "-m", "bridges", "moon"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "there is no bridge moon; there are outbox_to_rabbitmq" in done.stderr
