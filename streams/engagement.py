@@ -5,8 +5,7 @@ any two steps means that the same messages come again, and every step takes them
 """
 
 import asyncio
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -19,6 +18,7 @@ from streams import envelopes
 from streams.buckets import Buckets
 from streams.doors import Doors
 from streams.messages import Message
+from streams.rejections import of_message, store
 from streams.retry import until_done
 from streams.sinks.counters import Counters, Piece, cells_of
 from streams.sinks.ledger import Ledger
@@ -26,12 +26,11 @@ from wire import ids
 from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement
 from wire.counters import Cell
 from wire.errors import Poison
-from wire.events import Rejection, encode
+from wire.events import encode
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
-from wire.topics import EVENTS, FINDINGS, REJECTIONS
+from wire.topics import EVENTS, FINDINGS
 
 _PIECES_A_COMMAND: Final = 500
-_NOBODY: Final = UUID(int=0)
 
 _log = structlog.stdlib.get_logger("streams.engagement")
 
@@ -67,7 +66,7 @@ class EngagementProcessor:
         if self._buckets.is_full:
             self._buckets = await self._ledger.begin()
         read, refused = await asyncio.to_thread(self._read, messages)
-        await self._reject(refused)
+        await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if read:
             await self._count(envelopes.together(read))
         for message in messages:
@@ -114,22 +113,6 @@ class EngagementProcessor:
             payload=msgspec.Raw(encode(RecordEngagement(updates=tuple(figures(*piece) for piece in pieces)))),
         )
         await self._send(FINDINGS.name, command.key.encode(), encode(command))
-
-    async def _reject(self, refused: Iterable[tuple[Message, Poison]]) -> None:
-        for message, poison in refused:
-            _log.error("rejected", reason=poison.reason, partition=message.partition, offset=message.offset)
-            place = (message.topic, str(message.partition), str(message.position))
-            rejection = Rejection(
-                id=ids.id_at(message.timestamp_ms, *place),
-                organization_id=_NOBODY,
-                source=f"{message.topic}/{message.partition}",
-                place=message.offset,
-                reason=poison.reason,
-                detail=poison.detail,
-                sample=base64.b64encode(message.value[:300]).decode(),
-                rejected_at=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
-            )
-            await self._send(REJECTIONS.name, _NOBODY.bytes, encode([rejection]))
 
     async def _send(self, topic: str, key: bytes, value: bytes) -> None:
         await until_done(topic, lambda: self._doors.producer.send_and_wait(topic, value, key))

@@ -92,7 +92,7 @@ def together(parts: list[Events]) -> Events:
 
 
 def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
-    """The fresh events as rows of the ledger, in its own order: ClickHouse spends half as much on rows that are sorted."""
+    """The fresh events as rows of the ledger, in its own order: sorted rows cost ClickHouse less."""
     rows = _in_ledger_order(events.batch, np.flatnonzero(fresh))
     kept = events.columns.take(pa.array(rows))
     batch = events.batch
