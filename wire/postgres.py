@@ -18,13 +18,17 @@ TRANSIENT = (
 
 
 def engine(url: SecretStr, *, pool_size: int = 10) -> AsyncEngine:
-    """An SQLAlchemy engine over asyncpg; 5 s to connect, 30 s a statement, 5 s to wait for a connection."""
+    """An SQLAlchemy engine over asyncpg; 5 s to connect, 30 s a statement, 5 s to wait for a connection.
+
+    Its errors do not repeat the values that were sent: they end up in logs.
+    """
     return create_async_engine(
         url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"timeout": 5, "command_timeout": 30},
     )
 

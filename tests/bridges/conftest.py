@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 from urllib.parse import quote, urlsplit
+from uuid import UUID, uuid4
 
 import aio_pika
 import asyncpg
@@ -25,18 +25,10 @@ import pytest
 
 import wire.kafka
 import wire.rabbitmq
+from api.migrate import migrate
 from wire.settings import Settings
 
-OUTBOX = """
-CREATE TABLE outbox (
-    id bigserial PRIMARY KEY, message_id uuid UNIQUE NOT NULL, organization_id uuid NOT NULL, exchange text NOT NULL,
-    routing_key text NOT NULL, key text NOT NULL, type text NOT NULL, body bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(), published_at timestamptz);
-CREATE INDEX ON outbox (id) WHERE published_at IS NULL;
-CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$;
-CREATE TRIGGER outbox_written AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION tell();
-"""
+ORGANIZATION = UUID("01900000-0000-7000-8000-000000000001")
 
 
 def manage(servers: Any, method: str, path: str, body: str | None = None) -> bytes:
@@ -51,7 +43,7 @@ def manage(servers: Any, method: str, path: str, body: str | None = None) -> byt
 
 @pytest.fixture
 def vhost(servers: Any) -> Iterator[str]:
-    name = f"bridges_{uuid.uuid4().hex[:8]}"
+    name = f"bridges_{uuid4().hex[:8]}"
     user = urlsplit(servers.rabbitmq_url).username
     manage(servers, "PUT", f"/vhosts/{name}")
     manage(servers, "PUT", f"/permissions/{name}/{user}", '{"configure": ".*", "write": ".*", "read": ".*"}')
@@ -59,18 +51,40 @@ def vhost(servers: Any) -> Iterator[str]:
     manage(servers, "DELETE", f"/vhosts/{name}")
 
 
+@pytest.fixture(scope="session")
+def migrated(servers: Any) -> Iterator[Settings]:
+    """A database as the API makes it, and the roles of its own that may enter."""
+    name = f"bridges_{uuid4().hex[:8]}"
+    at = urlsplit(servers.postgres_url)
+    as_role = f"postgresql://{{role}}:pw@{at.hostname}:{at.port}/{name}"
+    settings = Settings(
+        postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
+        postgres_app_url=as_role.format(role=f"{name}_app"),
+        postgres_relay_url=as_role.format(role=f"{name}_relay"),
+    )
+    asyncio.run(execute(servers.postgres_url, f"CREATE DATABASE {name}"))
+    migrate(settings)
+    organization = f"INSERT INTO organizations (id, name, slug) VALUES ('{ORGANIZATION}', 'Bridges', 'bridges')"
+    asyncio.run(execute(settings.postgres_url.get_secret_value(), organization))
+    yield settings
+    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay")]
+    asyncio.run(execute(servers.postgres_url, f"DROP DATABASE {name} WITH (FORCE)", *roles))
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
 @pytest.fixture
-async def database(servers: Any) -> AsyncIterator[str]:
-    name = f"bridges_{uuid.uuid4().hex[:8]}"
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    url = servers.postgres_url.rsplit("/", 1)[0] + f"/{name}"
-    made = await asyncpg.connect(url)
-    await made.execute(OUTBOX)
-    await made.close()
-    yield url
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+async def database(migrated: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """Its owner's connection; the outbox is empty."""
+    connection = await asyncpg.connect(migrated.postgres_url.get_secret_value())
+    await connection.execute("TRUNCATE outbox")
+    yield connection
+    await connection.close()
 
 
 def free_port() -> int:
@@ -123,9 +137,10 @@ async def broker() -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-def corner(servers: Any, vhost: str, database: str, broker: Broker, tmp_path: Path) -> Settings:
+def corner(servers: Any, vhost: str, migrated: Settings, broker: Broker, tmp_path: Path) -> Settings:
     return Settings(
-        postgres_relay_url=database,
+        postgres_url=migrated.postgres_url,
+        postgres_relay_url=migrated.postgres_relay_url,
         rabbitmq_url=f"{servers.rabbitmq_url}/{vhost}",
         kafka_url=broker.url,
         state_dir=tmp_path,

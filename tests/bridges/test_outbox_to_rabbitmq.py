@@ -11,7 +11,7 @@ from wire.topics import EVENTS_EXCHANGE, TO_KAFKA
 
 INSERT = """
 INSERT INTO outbox (message_id, organization_id, exchange, routing_key, key, type, body)
-VALUES ($1, $1, $2, $3, $4, 'content.updated', $5)
+SELECT $1, id, $2, $3, $4, 'content.updated', $5 FROM organizations
 """
 
 
@@ -23,8 +23,9 @@ async def pending(database: asyncpg.Connection) -> int:
     return int(await database.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
 
 
-async def test_a_written_row_reaches_its_queue_at_once_with_its_properties(corner: Settings, tools: Any) -> None:
-    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+async def test_a_written_row_reaches_its_queue_at_once_with_its_properties(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
     with tools.bridge_process(corner, "outbox_to_rabbitmq"):
         await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
         await asyncio.sleep(0.3)
@@ -44,17 +45,17 @@ async def test_a_written_row_reaches_its_queue_at_once_with_its_properties(corne
     assert message.type == "content.updated"
     assert message.headers["key"] == "a"
     assert message.delivery_mode == 2
-    await database.close()
 
 
-async def test_kill_9_of_the_relay_loses_nothing_and_keeps_the_order_of_each_key(corner: Settings, tools: Any) -> None:
-    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+async def test_kill_9_of_the_relay_loses_nothing_and_keeps_the_order_of_each_key(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
     chance = random.Random(11)
     written: dict[str, list[str]] = {f"key-{n}": [] for n in range(7)}
     stop = asyncio.Event()
 
     async def writer() -> None:
-        other = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+        other = await asyncpg.connect(corner.postgres_url.get_secret_value())
         n = 0
         while not stop.is_set():
             async with other.transaction():
@@ -89,11 +90,11 @@ async def test_kill_9_of_the_relay_loses_nothing_and_keeps_the_order_of_each_key
     assert kills_while_busy, "no kill met an unfinished outbox: the test shows nothing"
     for key, bodies in written.items():
         assert list(dict.fromkeys(arrived[key])) == bodies
-    await database.close()
 
 
-async def test_what_has_no_queue_is_not_lost_and_stops_only_its_own_key(corner: Settings, tools: Any) -> None:
-    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+async def test_what_has_no_queue_is_not_lost_and_stops_only_its_own_key(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
     async with tools.rabbit(corner) as channel:
         nowhere = await channel.declare_exchange("nowhere", "topic", durable=True)
         with tools.bridge_process(corner, "outbox_to_rabbitmq"):
@@ -116,11 +117,11 @@ async def test_what_has_no_queue_is_not_lost_and_stops_only_its_own_key(corner: 
 
             await tools.until(gone, "the stuck key's rows")
             assert [message.body for message in await tools.drained(channel, TO_KAFKA.name)] == [b"1", b"2"]
-    await database.close()
 
 
-async def test_a_second_relay_stands_by_until_the_first_dies(corner: Settings, tools: Any) -> None:
-    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
+async def test_a_second_relay_stands_by_until_the_first_dies(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
     holders = """
     SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = pg_locks.database
     WHERE locktype = 'advisory' AND granted AND datname = current_database()
@@ -138,14 +139,12 @@ async def test_a_second_relay_stands_by_until_the_first_dies(corner: Settings, t
                 return await pending(database) == 0
 
             await tools.until(gone, "the second to take over")
-    await database.close()
 
 
 async def test_it_waits_for_rabbitmq_and_says_so_and_sigterm_ends_it_cleanly(
-    corner: Settings, tools: Any, servers: Any, vhost: str
+    corner: Settings, tools: Any, servers: Any, vhost: str, database: asyncpg.Connection
 ) -> None:
     user = corner.rabbitmq_url.get_secret_value().split("//")[1].split(":")[0]
-    database = await asyncpg.connect(corner.postgres_relay_url.get_secret_value())
     with tools.bridge_process(corner, "outbox_to_rabbitmq") as process:
         await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
         tools.manage(servers, "DELETE", f"/vhosts/{vhost}")
@@ -164,7 +163,6 @@ async def test_it_waits_for_rabbitmq_and_says_so_and_sigterm_ends_it_cleanly(
         process.terminate()
         assert await asyncio.to_thread(process.wait, 10) == 0
     assert '"message": "stopped"' in (corner.state_dir / "bridges.log").read_text().splitlines()[-1]
-    await database.close()
 
 
 def test_an_unknown_bridge_is_refused_by_name() -> None:

@@ -1,4 +1,4 @@
-"""A corner for the collector: a migrated database, organizations with keys and content, a running collector, the log."""
+"""A corner for the collector: a migrated database, organizations with keys and content, a collector, the log."""
 
 import asyncio
 import hashlib
@@ -80,7 +80,7 @@ class Organization:
         """New pieces of content."""
         ids = [uuid4() for _ in range(count)]
         await self.owner.executemany(
-            "INSERT INTO content (id, organization_id, creator_id, type, title) VALUES ($1, $2, $3, 'custom', 'A piece')",
+            "INSERT INTO content (id, organization_id, creator_id, type, title) VALUES ($1, $2, $3, 'custom', 'Piece')",
             [(id_, self.id, self.creator_id) for id_ in ids],
         )
         return [str(id_) for id_ in ids]
@@ -107,9 +107,10 @@ async def new_organization(owner: asyncpg.Connection) -> Callable[[], Awaitable[
             "INSERT INTO organizations (name, slug) VALUES ('Readers', $1) RETURNING id", f"o-{secrets.token_hex(8)}"
         )
         creator_id = await owner.fetchval(
-            "INSERT INTO users (email, organization_id, role, password_hash) VALUES ($1, $2, 'editor', '-') RETURNING id",
-            f"{secrets.token_hex(8)}@example.com",
+            "INSERT INTO users (organization_id, email, role, password_hash)"
+            " VALUES ($1, $2, 'editor', '') RETURNING id",
             id_,
+            f"{secrets.token_hex(8)}@example.com",
         )
         made = Organization(id_, creator_id, "", "", owner)
         key, history_key = await made.new_key("events"), await made.new_key("events", "history")
@@ -143,12 +144,12 @@ class Collecting:
     async def events(self, body: Any, key: str | None, **headers: str) -> httpx2.Response:
         return await self.post("/v1/events", body, key, **headers)
 
-    async def until_ready(self) -> None:
+    async def until_up(self, path: str = "/readyz") -> None:
         for _ in range(200):
             if self.process.poll() is not None:
                 raise RuntimeError(self.log.read_text())
             try:
-                if (await self.client.get(f"{self.url}/readyz")).status_code == 200:
+                if (await self.client.get(f"{self.url}{path}")).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass
@@ -178,9 +179,9 @@ def collector_process(settings: Settings, folder: Path, **more: str) -> Iterator
 
 
 @asynccontextmanager
-async def _running(settings: Settings, folder: Path, **more: str) -> AsyncIterator[Collecting]:
+async def _running(settings: Settings, folder: Path, *, waiting: bool = True, **more: str) -> AsyncIterator[Collecting]:
     with collector_process(settings, folder, **more) as made:
-        await made.until_ready()
+        await made.until_up("/readyz" if waiting else "/healthz")
         yield made
         await made.client.aclose()
 
@@ -200,20 +201,36 @@ async def collecting(corner: Settings, tmp_path_factory: pytest.TempPathFactory)
         assert made.process.wait(timeout=30) == 0, made.log.read_text()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Log:
-    """What Kafka holds, read from its start."""
+    """What Kafka holds, read from where it ended when this was made."""
 
     settings: Settings
+    starts: dict[TopicPartition, int] = field(default_factory=dict)
 
-    async def messages(self, topic: topics.Topic, count: int, mine: Callable[[bytes], int]) -> list[tuple[int, bytes]]:
-        """(partition, value) until `mine` has found `count` in them, and for half a second more so that one too many
-        would be seen; after 15 s what there is."""
+    @asynccontextmanager
+    async def consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         brokers = wire.kafka.bootstrap(self.settings.kafka_url)
         consumer = AIOKafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            consumer.assign([TopicPartition(topic.name, n) for n in range(topic.partitions)])
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def begin_here(self) -> None:
+        async with self.consumer() as consumer:
+            partitions = [TopicPartition(topic.name, n) for topic in topics.TOPICS for n in range(topic.partitions)]
+            self.starts = await consumer.end_offsets(partitions)
+
+    async def messages(self, topic: topics.Topic, count: int, mine: Callable[[bytes], int]) -> list[tuple[int, bytes]]:
+        """(partition, value) until `mine` has found `count` in them, and for half a second more so that one too many
+        would be seen; after 15 s what there is."""
+        async with self.consumer() as consumer:
+            partitions = [TopicPartition(topic.name, n) for n in range(topic.partitions)]
+            consumer.assign(partitions)
+            for at in partitions:
+                consumer.seek(at, self.starts.get(at, 0))
             read: list[tuple[int, bytes]] = []
             give_up_at = time.monotonic() + 15
             while time.monotonic() < give_up_at:
@@ -223,8 +240,6 @@ class Log:
                 if count <= 0:
                     give_up_at = min(give_up_at, time.monotonic() + 0.5)
             return read
-        finally:
-            await consumer.stop()
 
     async def events(self, organization_id: UUID, count: int) -> list[dict[str, Any]]:
         """An organization's events in the log's order, with their partition."""
@@ -260,5 +275,7 @@ class Log:
 
 
 @pytest.fixture(scope="session")
-def log(corner: Settings) -> Log:
-    return Log(corner)
+async def log(corner: Settings) -> Log:
+    made = Log(corner)
+    await made.begin_here()
+    return made

@@ -1,0 +1,57 @@
+# Everything starts here: `make up`. Needs Python 3.11 or newer with pip; fetches the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+READY := .venv/.locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status logs reset test check format lock
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Fetch the locked Python packages into .venv
+
+up: $(READY) ## Start everything and say where it is (KAFKA=apache: Kafka's log on disk)
+	@$(BIN)/tallywire up
+
+down: $(READY) ## Stop everything; data stays
+	@$(BIN)/tallywire down
+
+status: $(READY) ## What runs, where
+	@$(BIN)/tallywire status
+
+logs: $(READY) ## Follow the logs of everything
+	@$(BIN)/tallywire logs -f
+
+reset: $(READY) ## Stop everything and delete its data
+	@$(BIN)/tallywire reset
+
+test: $(READY) ## Every test, against real servers (KAFKA=apache: on Apache Kafka)
+	$(BIN)/pytest
+
+check: $(READY) ## Lint, format, types, directions of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(UV) ## Resolve pyproject.toml into requirements.lock again
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --upgrade --quiet -o requirements.lock
+
+# A folder of its own: no quarrel with a system Python that forbids pip, and nothing outside the checkout changes.
+.uv/bin/uv:
+	@echo "fetching uv"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .uv uv
+	@echo '*' > .uv/.gitignore
+
+$(READY): requirements.lock pyproject.toml $(if $(wildcard $(UV)),,.uv/bin/uv)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@echo "fetching Python packages (the first time about 800 MB)"
+	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@

@@ -1,0 +1,106 @@
+"""Access tokens: JWTs signed with Ed25519, good for ten minutes."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid4
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+from api.errors import Unauthenticated
+
+LIFETIME_SECONDS: Final = 600
+ALGORITHM: Final = "Ed25519"
+"""RFC 9864's name for EdDSA over Ed25519."""
+ISSUER: Final = "tallywire"
+AUDIENCE: Final = "tallywire/api"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Whom a token speaks of."""
+
+    user_id: UUID
+    organization_id: UUID
+
+
+def new_key_set() -> str:
+    """A fresh JSON Web Key Set with one private signing key."""
+    key = OKPKey.generate_key("Ed25519", {"alg": ALGORITHM, "use": "sig"}, auto_kid=True)
+    return json.dumps(KeySet([key]).as_dict(private=True))
+
+
+def ensure_key_file(path: Path) -> None:
+    """Write a fresh key set to `path`, mode 0600, unless there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as file:
+        file.write(new_key_set())
+
+
+def read_key_file(path: Path | None) -> KeySet:
+    """The key set at `path`: its first key signs, any of them verifies.
+
+    Raises ValueError saying what to do where there is none.
+    """
+    if path is None or not path.is_file():
+        raise ValueError("no signing keys: set TALLYWIRE_SIGNING_KEYS_FILE and run `python -m api bootstrap`")
+    keys = KeySet.import_key_set(json.loads(path.read_text()))
+    first = next(iter(keys))
+    if not isinstance(first, OKPKey) or first.curve_name != "Ed25519" or not first.is_private:
+        raise ValueError("the first signing key must be a private Ed25519 key (kty OKP)")
+    return keys
+
+
+class Tokens:
+    """Issues and reads access tokens. `now` is unix time in seconds."""
+
+    def __init__(self, keys: KeySet, now: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._signing = next(iter(keys))
+        self._now = now
+        self._rules = jwt.JWTClaimsRegistry(
+            now=lambda: int(now()),
+            iss={"essential": True, "value": ISSUER},
+            aud={"essential": True, "value": AUDIENCE},
+            exp={"essential": True},
+            iat={"essential": True},
+            sub={"essential": True},
+            jti={"essential": True},
+            org={"essential": True},
+        )
+
+    def issue(self, user_id: UUID, organization_id: UUID) -> str:
+        """A token for this user."""
+        now = int(self._now())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + LIFETIME_SECONDS,
+            "sub": str(user_id),
+            "org": str(organization_id),
+            "jti": str(uuid4()),
+        }
+        header = {"alg": ALGORITHM, "kid": self._signing.kid}
+        return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM])
+
+    def read(self, token: str) -> Claims:
+        """Whom a token speaks of. Raises Unauthenticated for anything that we did not sign, or that is over."""
+        try:
+            parsed = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
+            if "kid" not in parsed.header:
+                raise ValueError("a token names its key")
+            self._rules.validate(parsed.claims)
+            return Claims(UUID(parsed.claims["sub"]), UUID(parsed.claims["org"]))
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unauthenticated("the access token does not hold; sign in again") from error

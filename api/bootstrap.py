@@ -1,0 +1,87 @@
+"""The first of everything: signing keys, an organization, and the person who administers it."""
+
+import re
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from api.auth.passwords import Passwords
+from api.auth.tokens import ensure_key_file
+from wire.ids import new_id
+from wire.settings import Settings
+
+SHORTEST_PASSWORD = 12
+
+
+class Bootstrapped(msgspec.Struct, frozen=True):
+    """Who is there now, and whether this call made them."""
+
+    organization_id: UUID
+    user_id: UUID
+    email: str
+    created: bool
+
+
+async def bootstrap(
+    settings: Settings, *, organization: str, email: str, password: str, slug: str | None = None
+) -> Bootstrapped:
+    """Make signing keys, the organization and its administrator, unless that user is there already.
+
+    Raises ValueError for an address, name or password that cannot be, asyncpg's errors where PostgreSQL refuses.
+    """
+    address = checked_email(email)
+    if len(password) < SHORTEST_PASSWORD:
+        raise ValueError(f"the password needs at least {SHORTEST_PASSWORD} characters")
+    if settings.signing_keys_file:
+        ensure_key_file(settings.signing_keys_file)
+    connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=10)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE organizations IN SHARE ROW EXCLUSIVE MODE")
+            found = await connection.fetchrow("SELECT user_id, organization_id FROM sign_in_of($1)", address)
+            if found:
+                return Bootstrapped(found["organization_id"], found["user_id"], address, created=False)
+            return await _create(connection, organization, slug or slug_of(organization), address, password)
+    finally:
+        await connection.close()
+
+
+async def _create(
+    connection: asyncpg.Connection, organization: str, slug: str, address: str, password: str
+) -> Bootstrapped:
+    organization_id, user_id = new_id(), new_id()
+    passwords = Passwords()
+    await connection.execute("SELECT set_config('app.organization_id', $1, true)", str(organization_id))
+    await connection.execute(
+        "INSERT INTO organizations (id, name, slug) VALUES ($1, $2, $3)",
+        organization_id,
+        organization,
+        slug,
+    )
+    await connection.execute(
+        "INSERT INTO users (id, email, organization_id, role, password_hash) VALUES ($1, $2, $3, 'org_admin', $4)",
+        user_id,
+        address,
+        organization_id,
+        passwords.hash(password),
+    )
+    passwords.close()
+    return Bootstrapped(organization_id, user_id, address, created=True)
+
+
+def checked_email(email: str) -> str:
+    """An address as it is stored. Raises ValueError for one that cannot be; whether it receives mail is not asked."""
+    try:
+        return validate_email(email, check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError as error:
+        raise ValueError(f"the email address {email!r} is not valid: {error}") from error
+
+
+def slug_of(name: str) -> str:
+    """`ACME Funds Ltd.` -> `acme-funds-ltd`. Raises ValueError where nothing is left."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
+    if not slug:
+        raise ValueError(f"the name {name!r} has no letters or digits in it")
+    return slug

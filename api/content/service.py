@@ -1,0 +1,91 @@
+"""Pieces: create, find, list, change."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import outbox
+from api.auth.rules import Permission, allowed
+from api.content.models import Content
+from api.content.schemas import ContentCreateRequest, ContentListQuery, ContentUpdateRequest
+from api.errors import Forbidden, NotFound
+from api.users.models import User
+from wire.events import ContentEvent, ContentState
+from wire.ids import new_id
+
+
+def event_of(piece: Content, kind: str, actor_id: UUID, at: datetime) -> ContentEvent:
+    """What happened to a piece, as others are told."""
+    state = ContentState(
+        type=piece.type.value,
+        title=piece.title,
+        body=piece.body,
+        platforms=tuple(piece.platforms),
+        status=piece.status.value,
+    )
+    return ContentEvent(
+        id=new_id(),
+        type=kind,
+        organization_id=piece.organization_id,
+        content_id=piece.id,
+        revision=piece.revision,
+        actor_id=actor_id,
+        at=at,
+        content=state,
+    )
+
+
+async def create(session: AsyncSession, caller: User, request: ContentCreateRequest) -> Content:
+    """A new draft, and its `content.created`."""
+    piece = Content(
+        id=new_id(),
+        organization_id=caller.organization_id,
+        creator_id=caller.id,
+        type=request.type,
+        title=request.title,
+        body=request.body,
+        platforms=request.platforms,
+        revision=1,
+    )
+    session.add(piece)
+    await session.flush()
+    await outbox.append(session, [event_of(piece, "content.created", caller.id, piece.created_at)])
+    return piece
+
+
+async def find(session: AsyncSession, caller: User, content_id: UUID, *, to_change: bool = False) -> Content:
+    """A piece of the caller's organization, locked where it is to change. Raises NotFound."""
+    asked = select(Content).where(Content.id == content_id, Content.organization_id == caller.organization_id)
+    piece = await session.scalar(asked.with_for_update(key_share=True) if to_change else asked)
+    if piece is None:
+        raise NotFound("there is no content with this id")
+    return piece
+
+
+async def page(session: AsyncSession, caller: User, query: ContentListQuery) -> tuple[list[Content], int]:
+    """One page of the organization's pieces, the newest first, and how many match in all."""
+    matching = select(Content).where(Content.organization_id == caller.organization_id)
+    if query.status is not None:
+        matching = matching.where(Content.status == query.status)
+    if query.platform is not None:
+        matching = matching.where(Content.platforms.contains([query.platform]))
+    total = await session.scalar(matching.with_only_columns(func.count()))
+    newest_first = matching.order_by(Content.created_at.desc(), Content.id.desc())
+    pieces = await session.scalars(newest_first.limit(query.limit).offset((query.page - 1) * query.limit))
+    return list(pieces), total or 0
+
+
+async def update(session: AsyncSession, caller: User, content_id: UUID, request: ContentUpdateRequest) -> Content:
+    """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden."""
+    piece = await find(session, caller, content_id, to_change=True)
+    if piece.creator_id != caller.id and not allowed(caller, Permission.EDIT_ANY_CONTENT):
+        raise Forbidden(f"the role {caller.role.value} may change only what it has created")
+    for name, value in request.changes().items():
+        setattr(piece, name, value)
+    piece.revision += 1
+    piece.updated_at = func.clock_timestamp()
+    await session.flush()
+    await outbox.append(session, [event_of(piece, "content.updated", caller.id, piece.updated_at)])
+    return piece

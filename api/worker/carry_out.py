@@ -1,0 +1,56 @@
+"""One command, carried out once: the table of handlers, and the transaction around each."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal
+
+import asyncpg
+import msgspec
+
+from api.worker.engagement import record_engagement, record_snapshots
+from api.worker.scores import score
+from wire.commands import RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, SCORE_CONTENT, Command
+from wire.errors import Poison
+
+Handler = Callable[[asyncpg.Connection, Command], Awaitable[None]]
+
+HANDLERS: Final[dict[str, Handler]] = {
+    SCORE_CONTENT: score,
+    RECORD_ENGAGEMENT: record_engagement,
+    RECORD_SNAPSHOTS: record_snapshots,
+}
+
+_command = msgspec.json.Decoder(Command)
+_CLAIM: Final = "INSERT INTO processed_commands (command_id) VALUES ($1) ON CONFLICT DO NOTHING"
+_FORGET: Final = "DELETE FROM processed_commands WHERE applied_at < now() - interval '30 days'"
+
+
+def decode(body: bytes) -> Command:
+    """A message's body as a command. Raises Poison for anything that is none, or that nobody here carries out."""
+    try:
+        command = _command.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Poison("undecodable_command", str(error)[:500]) from error
+    if command.type not in HANDLERS:
+        raise Poison("unknown_command", f"nobody carries out {command.type[:100]!r}")
+    return command
+
+
+async def carry_out(pool: asyncpg.Pool, command: Command) -> Literal["applied", "duplicate"]:
+    """Carry out a command in one transaction with the note that it was; not again where that note is there.
+
+    Raises Poison where it never can be (asyncpg says ValueError to a number that no column holds), asyncpg's errors
+    where it cannot be now.
+    """
+    async with pool.acquire(timeout=5) as connection, connection.transaction():
+        if await connection.execute(_CLAIM, command.id) == "INSERT 0 0":
+            return "duplicate"
+        try:
+            await HANDLERS[command.type](connection, command)
+        except (msgspec.DecodeError, ValueError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise Poison("invalid_payload", str(error)[:500]) from error
+    return "applied"
+
+
+async def forget(pool: asyncpg.Pool) -> None:
+    """Drop notes of commands so old that no queue holds them any more."""
+    await pool.execute(_FORGET)

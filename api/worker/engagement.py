@@ -1,0 +1,107 @@
+"""`content.record_engagement` and `content.record_snapshots`: absolute figures of many pieces, of any organizations.
+
+Neither touches `updated_at` or the revision: readers do not edit. Rows are locked in the order of their ids, so that
+two commands at once wait for each other and do not lock each other up.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from api.worker.confinement import confine
+from wire.commands import Command, Engagement, RecordEngagement, RecordSnapshots, SnapshotTotal
+
+_log = structlog.stdlib.get_logger("api")
+_engagement = msgspec.json.Decoder(RecordEngagement)
+_snapshots = msgspec.json.Decoder(RecordSnapshots)
+
+Snapshots = dict[str, dict[str, dict[str, Any]]]
+"""platform -> kind -> {"count", "captured_at"}"""
+
+_LOCK: Final = """
+SELECT id, engagement_version, engagement_stats -> 'snapshots' AS snapshots
+FROM content WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+_RECORD: Final = """
+UPDATE content SET engagement_stats = engagement_stats || jsonb_build_object($1::text, update.figures::jsonb),
+                   engagement_version = GREATEST(engagement_version, update.version)
+FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS update (id, version, figures)
+WHERE content.id = update.id
+"""
+
+
+class _Update(Protocol):
+    @property
+    def organization_id(self) -> UUID: ...
+    @property
+    def content_id(self) -> UUID: ...
+
+
+U = TypeVar("U", bound=_Update)
+
+
+async def record_engagement(connection: asyncpg.Connection, command: Command) -> None:
+    """Keep each piece's totals where their version is larger than the one held."""
+    for organization_id, of_pieces in grouped(_engagement.decode(command.payload).updates).items():
+        await confine(connection, organization_id)
+        newest = {id_: max(updates, key=_version) for id_, updates in of_pieces.items()}
+        held = await _locked(connection, newest)
+        newer = [
+            update for id_, update in newest.items() if id_ in held and held[id_]["engagement_version"] < update.version
+        ]
+        figures = [msgspec.json.encode(update.totals).decode() for update in newer]
+        await connection.execute(
+            _RECORD, "totals", [update.content_id for update in newer], [update.version for update in newer], figures
+        )
+
+
+async def record_snapshots(connection: asyncpg.Connection, command: Command) -> None:
+    """Keep each platform's latest totals; of two captured at one time, the larger."""
+    for organization_id, of_pieces in grouped(_snapshots.decode(command.payload).updates).items():
+        await confine(connection, organization_id)
+        held = await _locked(connection, of_pieces)
+        merged = {
+            id_: latest(msgspec.json.decode(row["snapshots"] or "{}"), of_pieces[id_]) for id_, row in held.items()
+        }
+        figures = [msgspec.json.encode(snapshots).decode() for snapshots in merged.values()]
+        await connection.execute(_RECORD, "snapshots", list(merged), [0] * len(merged), figures)
+
+
+def grouped(updates: Iterable[U]) -> Mapping[UUID, Mapping[UUID, list[U]]]:
+    """Updates by organization, and there by content; organizations in the order of their ids."""
+    groups: dict[UUID, dict[UUID, list[U]]] = defaultdict(lambda: defaultdict(list))
+    for update in updates:
+        groups[update.organization_id][update.content_id].append(update)
+    return dict(sorted(groups.items()))
+
+
+def latest(held: Snapshots, updates: Iterable[SnapshotTotal]) -> Snapshots:
+    """The snapshots held, with every later one put in."""
+    merged = {platform: dict(kinds) for platform, kinds in held.items()}
+    for update in updates:
+        kinds = merged.setdefault(update.platform, {})
+        known = kinds.get(update.kind)
+        if known is None or (datetime.fromisoformat(known["captured_at"]), known["count"]) < (
+            update.captured_at,
+            update.count,
+        ):
+            kinds[update.kind] = {"count": update.count, "captured_at": update.captured_at.isoformat()}
+    return merged
+
+
+def _version(update: Engagement) -> int:
+    return update.version
+
+
+async def _locked(connection: asyncpg.Connection, asked: Mapping[UUID, object]) -> dict[UUID, asyncpg.Record]:
+    """The rows of the pieces that exist, locked; those that do not are named in the log."""
+    rows = {row["id"]: row for row in await connection.fetch(_LOCK, list(asked))}
+    if unknown := asked.keys() - rows.keys():
+        _log.warning("figures of unknown content skipped", count=len(unknown), first=str(min(unknown)))
+    return rows

@@ -1,0 +1,167 @@
+"""The HTTP collector: what each route does, from the request to the answer."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+
+from ingestion import bodies, parse, rejections, uploads
+from ingestion.admission import Memory, Rates
+from ingestion.bodies import JSON, NDJSON, Receive
+from ingestion.columns import Columns
+from ingestion.contents import Contents
+from ingestion.database import Database
+from ingestion.group_commit import GroupCommit
+from ingestion.kafka_log import KafkaLog
+from ingestion.parse import Batch, Refusal
+from ingestion.problems import Answer, Problem, ok, unavailable
+from ingestion.validate import UNKNOWN_CONTENT, validate
+from ingestion.write_keys import EVENTS, HISTORY, WriteKey, WriteKeys
+from wire import topics
+from wire.errors import Transient
+from wire.events import encode
+from wire.settings import Settings
+from wire.telemetry import EVENTS_ACCEPTED, EVENTS_REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request whose body has not been read yet; header names are lower case."""
+
+    headers: Mapping[bytes, bytes]
+    receive: Receive
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The doors to the stores, and what is let in."""
+
+    database: Database
+    log: KafkaLog
+    commit: GroupCommit
+    write_keys: WriteKeys
+    contents: Contents
+    rates: Rates
+    memory: Memory
+    now: Callable[[], float] = time.time
+
+    async def events(self, request: Request) -> Answer:
+        """POST /v1/events: 202 once Kafka has every accepted event and every refusal."""
+        key = await self._admit(request, EVENTS, HISTORY)
+        lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
+        with self.memory.hold() as held:
+            body = await bodies.read(request.receive, request.headers, held)
+            columns, refused = await self._sift(key, parse.parse(body, lines=lines))
+            del body
+            told = rejections.of_request(key.organization_id, refused, self._now_ms())
+            try:
+                await self.commit.add(columns)
+                await rejections.publish(self.log, key.organization_id, told)
+            except Transient as error:
+                raise _kafka_away() from error
+        return _accepted(len(columns), refused)
+
+    async def _sift(self, key: WriteKey, batch: Batch) -> tuple[Columns, list[Refusal]]:
+        """What may go on, as columns, and every refusal in the order of the request."""
+        self.rates.charge(key.organization_id, len(batch.events) + len(batch.refused))
+        check = partial(
+            validate, organization_id=key.organization_id, now_ms=self._now_ms(), history=HISTORY in key.rights
+        )
+        batch, columns = check(batch)
+        unknown = await self.contents.unknown(key.organization_id, {event.content_id for event in batch.events})
+        if unknown:
+            absent = [at for at, event in enumerate(batch.events) if event.content_id in unknown]
+            batch, columns = check(batch.without(dict.fromkeys(absent, UNKNOWN_CONTENT)))
+        return columns, sorted(batch.refused)
+
+    async def snapshots(self, request: Request) -> Answer:
+        """POST /v1/snapshots: platforms' own totals; 202 once Kafka has them."""
+        key, body = await self._upload(request)
+        good, refused = uploads.snapshots(body, self._now())
+        unknown = await self.contents.unknown(key.organization_id, {item.content_id for _, item in good})
+        items = [item for _, item in good if item.content_id not in unknown]
+        refused += [Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown]
+        told = rejections.of_request(key.organization_id, refused, self._now_ms())
+        try:
+            await uploads.publish_snapshots(self.log, key.organization_id, items)
+            await rejections.publish(self.log, key.organization_id, told)
+        except Transient as error:
+            raise _kafka_away() from error
+        return _accepted(len(items), sorted(refused), counted=False)
+
+    async def rejections(self, request: Request) -> Answer:
+        """POST /v1/rejections: what an importer refused by itself; 202 once Kafka has it."""
+        key, body = await self._upload(request)
+        good, refused = uploads.rejections(body, key.organization_id, self._now())
+        try:
+            await rejections.publish(self.log, key.organization_id, good)
+        except Transient as error:
+            raise _kafka_away() from error
+        return _accepted(len(good), refused, counted=False)
+
+    async def ready(self) -> Answer:
+        """GET /readyz: 200 once Kafka and PostgreSQL have answered, else 503 and which has not."""
+        try:
+            await self.database.fetch("SELECT 1")
+            postgres = True
+        except Transient:
+            postgres = False
+        told = {"kafka": self.log.is_up, "postgres": postgres}
+        return ok(HTTPStatus.OK if all(told.values()) else HTTPStatus.SERVICE_UNAVAILABLE, told)
+
+    async def _upload(self, request: Request) -> tuple[WriteKey, bytes]:
+        key = await self._admit(request, HISTORY)
+        bodies.media_type(request.headers, (JSON,))
+        with self.memory.hold() as held:
+            return key, await bodies.read(request.receive, request.headers, held)
+
+    async def _admit(self, request: Request, *rights: str) -> WriteKey:
+        """Before the body is read: who is it, may they, and is there room."""
+        key = await self.write_keys.find(request.headers.get(b"authorization", b""))
+        key.require(*rights)
+        self.rates.admit(key.organization_id)
+        if not self.log.is_up:
+            raise _kafka_away()
+        return key
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), UTC)
+
+    def _now_ms(self) -> int:
+        return int(self.now() * 1000)
+
+
+def _kafka_away() -> Problem:
+    return unavailable("Kafka may not have taken everything; send the same again, what it has is not counted twice.")
+
+
+def _accepted(count: int, refused: Sequence[Refusal], *, counted: bool = True) -> Answer:
+    told = [{"index": place, "reason": why.reason, "detail": why.detail} for place, why, _ in refused]
+    if counted:
+        EVENTS_ACCEPTED.inc(count)
+        for _, why, _ in refused:
+            EVENTS_REJECTED.labels(why.reason).inc()
+    return ok(HTTPStatus.ACCEPTED, {"accepted": count, "rejected": told})
+
+
+@asynccontextmanager
+async def collector(settings: Settings) -> AsyncIterator[Collector]:
+    """A collector over these stores, whether they are up yet or not; at its end, what was accepted is in Kafka."""
+    database = Database(settings.postgres_relay_url)
+    async with (
+        KafkaLog(settings.kafka_url) as log,
+        GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions) as commit,
+    ):
+        yield Collector(
+            database=database,
+            log=log,
+            commit=commit,
+            write_keys=WriteKeys(database),
+            contents=Contents(database),
+            rates=Rates(settings.ingestion_events_per_second),
+            memory=Memory(settings.ingestion_memory_bytes),
+        )
+    database.close()

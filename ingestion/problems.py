@@ -1,0 +1,59 @@
+"""Answers over HTTP, and refusals of a whole request as RFC 9457 problem details."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: status, body, headers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Problem(Exception):
+    """This request is refused as a whole; `detail` tells a person what to do."""
+
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def answer(self) -> Answer:
+        """The problem as JSON."""
+        told = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return Answer(
+            self.status, msgspec.json.encode(told), {"content-type": "application/problem+json"} | self.headers
+        )
+
+
+def malformed(detail: str) -> Problem:
+    """400: the body as a whole cannot be read."""
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
+
+
+def too_large(detail: str) -> Problem:
+    """413. The server reads past the rest of the body, so that the sender gets to see the answer."""
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def unavailable(detail: str, *, retry_after_s: int = 1) -> Problem:
+    """503: nothing was lost, the same request again will do."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=str(retry_after_s))
+
+
+def ok(status: int, told: Any) -> Answer:
+    """A JSON answer."""
+    return Answer(status, msgspec.json.encode(told), {"content-type": "application/json"})

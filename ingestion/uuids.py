@@ -1,0 +1,66 @@
+"""Many UUIDs at once from their text: as strict as one at a time, at a tenth of the cost."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from wire.ids import Words
+
+Bytes = npt.NDArray[np.uint8]
+
+_CANONICAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DASHES: Final = (8, 13, 18, 23)
+_DASH: Final = ord("-")
+_NIL: Final = "00000000-0000-0000-0000-000000000000"
+
+
+def parse(texts: Sequence[str]) -> tuple[Bytes, list[int]]:
+    """Texts -> (n, 16) bytes, and the places of those that are not 8-4-4-4-12 hex digits, whose bytes are zeros.
+
+    Either case of letters is taken, as RFC 9562 asks; braces, `urn:uuid:`, spaces and missing dashes are not.
+    """
+    parsed = _parse_all(texts)
+    if parsed is not None:
+        return parsed, []
+    bad = [place for place, text in enumerate(texts) if not _CANONICAL.fullmatch(text)]
+    patched = list(texts)
+    for place in bad:
+        patched[place] = _NIL
+    parsed = _parse_all(patched)
+    assert parsed is not None, "the two checks disagree on what a UUID is"
+    return parsed, bad
+
+
+def _parse_all(texts: Sequence[str]) -> Bytes | None:
+    """The bytes of all, or None where any text is bad.
+
+    Joining the texts loses their borders, so three things are made sure of first: each is 36 long, each has its four
+    dashes in place, and there is nothing else between the digits that `fromhex` would skip.
+    """
+    joined = "".join(texts)
+    if not texts:
+        return np.empty((0, 16), np.uint8)
+    if not joined.isascii() or not set(map(len, texts)) <= {36}:
+        return None
+    encoded = joined.encode()
+    rows = np.frombuffer(encoded, np.uint8).reshape(-1, 36)
+    if not (rows[:, _DASHES] == _DASH).all():
+        return None
+    try:
+        digits = bytes.fromhex(encoded.translate(None, b"-").decode())
+    except ValueError:
+        return None
+    if len(digits) != 16 * len(texts):
+        return None
+    return np.frombuffer(digits, np.uint8).reshape(-1, 16)
+
+
+def is_v7(high: Words, low: Words) -> npt.NDArray[np.bool_]:
+    """Whether each UUID, given as words, has version 7 and the RFC's variant."""
+    version = (high >> np.uint64(12)) & np.uint64(0xF)
+    variant = low >> np.uint64(62)
+    both: npt.NDArray[np.bool_] = (version == np.uint64(7)) & (variant == np.uint64(2))
+    return both

@@ -1,0 +1,219 @@
+"""Whether every store says what the ledger says, figure by figure.
+
+Stores are read in bounded batches of pieces: first what projects the ledger, then the ledger. A figure in flight is
+looked at again until it agrees: all figures only grow, so one that moves is right when it lies between what the ledger
+said when the two first differed and what the ledger says now.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from stack import figures
+from stack.figures import Counter, Figure, Figures, Piece, Place, Stores
+
+AGGREGATE: Final = "ledger = aggregate"
+AGGREGATE_MINUTES: Final = "ledger = aggregate, by minute"
+REDIS: Final = "ledger = Redis"
+REDIS_MINUTES: Final = "ledger = Redis, by minute"
+POSTGRES: Final = "ledger = PostgreSQL"
+SNAPSHOTS_REDIS: Final = "snapshots: ClickHouse = Redis"
+SNAPSHOTS_POSTGRES: Final = "snapshots: ClickHouse = PostgreSQL"
+PAIRS: Final = (
+    *(AGGREGATE, AGGREGATE_MINUTES, REDIS, REDIS_MINUTES, POSTGRES),
+    *(SNAPSHOTS_REDIS, SNAPSHOTS_POSTGRES),
+)
+
+WATCHED: Final = timedelta(minutes=59)
+"""How far back Redis must hold every minute that it has not been emptied since."""
+SLACK: Final = timedelta(minutes=1)
+"""By how much the clocks of two machines may differ, and how long an event may be on its way."""
+PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where two stores disagree; `expected` is what ClickHouse says, `found` what the other does."""
+
+    pair: str
+    place: Place
+    expected: Figure
+    found: Figure
+    note: str = ""
+
+
+@dataclass
+class Outcome:
+    """What comparing came to: figures compared and pieces (or minutes) not held, by pair; and what differs."""
+
+    compared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PAIRS, 0))
+    not_held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PAIRS, 0))
+    differences: list[Difference] = field(default_factory=list)
+
+    def compare(self, pair: str, expected: Figures, found: Figures, note: str = "") -> None:
+        """Compare two stores at every place that either of them tells of."""
+        places = expected.keys() | found.keys()
+        self.compared[pair] += len(places)
+        for place in sorted(places, key=repr):
+            if (should := expected.get(place, ())) != (does := found.get(place, ())):
+                self.differences.append(Difference(pair, place, should, does, note))
+
+    def compare_held(
+        self, pair: str, expected: Figures, found: Figures, held: set[Counter], required: set[Counter]
+    ) -> None:
+        """The same where a counter that is not held is no difference, unless it is required."""
+        known = {place.counter for place in expected}
+        self.not_held[pair] += len(known - held - required)
+        self.compare(pair, {at: figure for at, figure in expected.items() if at.counter in held}, found)
+        missing = {at: figure for at, figure in expected.items() if at.counter in required - held}
+        self.compare(pair, missing, {}, "Redis does not hold it, and has not been emptied since it was counted")
+
+    def add(self, other: "Outcome") -> None:
+        """Count another batch's outcome in."""
+        for pair in PAIRS:
+            self.compared[pair] += other.compared[pair]
+            self.not_held[pair] += other.not_held[pair]
+        self.differences += other.differences
+
+
+Check = Callable[[], Awaitable[Outcome]]
+
+
+async def verify(
+    stores: Stores,
+    *,
+    wait_s: float = 10.0,
+    every: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    progress: Callable[[Outcome], None] = lambda _: None,
+) -> Outcome:
+    """Compare everything; up to the first batch with a difference, unless `every`.
+
+    What differs is looked at again for `wait_s` seconds in all. Raises the doors' errors where a store does not answer.
+    """
+    patience = Patience(wait_s)
+    whole = Outcome()
+    async for check in checks(stores, now):
+        outcome = await check()
+        outcome.differences = await _settled(check, outcome.differences, patience)
+        whole.add(outcome)
+        progress(whole)
+        if whole.differences and not every:
+            break
+    return whole
+
+
+class Patience:
+    """Seconds that may be spent on waiting, in all."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = seconds
+        self._clock = clock
+
+    async def pause(self) -> bool:
+        """Wait a little; False where all is spent."""
+        began = self._clock()
+        if self._left <= 0:
+            return False
+        await asyncio.sleep(min(PAUSE_S, self._left))
+        self._left -= self._clock() - began
+        return True
+
+
+async def _settled(check: Check, differences: list[Difference], patience: Patience) -> list[Difference]:
+    first = {(each.pair, each.place): each.expected for each in differences}
+    while differences and await patience.pause():
+        again = (await check()).differences
+        differences = [
+            each for each in again if not in_flight(first.setdefault((each.pair, each.place), each.expected), each)
+        ]
+    return differences
+
+
+def in_flight(first: Figure, now: Difference) -> bool:
+    """Whether the ledger moved since, and a figure lies between what it said at first and what it says now."""
+    return first <= now.found <= now.expected and first != now.expected
+
+
+async def checks(stores: Stores, now: Callable[[], datetime]) -> AsyncIterator[Check]:
+    """A check for every batch of pieces that any store tells of."""
+    async for pieces in figures.clickhouse_pieces(stores):
+        yield partial(check_pieces, stores, pieces, now)
+    async for pieces in figures.postgres_pieces(stores):
+        if unknown := await figures.unknown_to_clickhouse(stores, pieces):
+            yield partial(check_pieces, stores, unknown, now)
+    async for counters in figures.redis_keys(stores):
+        if unknown := await figures.unknown_to_clickhouse(stores, (counter.piece for counter in counters)):
+            yield partial(check_pieces, stores, unknown, now)
+        if minutes := [counter for counter in counters if counter.minute is not None]:
+            yield partial(check_minutes, stores, minutes)
+
+
+async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[], datetime]) -> Outcome:
+    """Everything that any store tells of these pieces."""
+    outcome = Outcome()
+    all_ = [Counter(piece) for piece in pieces]
+    since = await figures.redis_complete_since(stores)
+    aggregate, _ = await figures.totals(stores, "minute_totals", pieces)
+    redis, held = await figures.redis_counters(stores, all_)
+    postgres, postgres_captured, there = await figures.postgres(stores, pieces)
+    ledger, last = await figures.totals(stores, "ledger_totals", pieces)
+    with_versions = figures.with_versions(ledger)
+
+    outcome.compare(AGGREGATE, ledger, aggregate)
+    outcome.compare_held(REDIS, with_versions, redis, held, _required(last, since))
+    outcome.compare(POSTGRES, {at: figure for at, figure in with_versions.items() if at.counter in there}, postgres)
+    nowhere: Figures = {Place(counter, "", ""): (1,) for counter in all_ if counter not in there}
+    outcome.compare(POSTGRES, nowhere, {}, "PostgreSQL has no such content in this organization")
+    await _check_snapshots(stores, pieces, postgres_captured, there, outcome)
+    await _check_aggregate_minutes(stores, pieces, outcome)
+    await _check_watched_minutes(stores, pieces, now(), since, outcome)
+    return outcome
+
+
+async def check_minutes(stores: Stores, counters: Sequence[Counter]) -> Outcome:
+    """Counters of minutes that Redis holds: what each says, and that the ledger knows the minute."""
+    outcome = Outcome()
+    redis, held = await figures.redis_counters(stores, counters)
+    minutes = [counter.minute for counter in counters if counter.minute is not None]
+    pieces = sorted({counter.piece for counter in counters})
+    ledger, _ = await figures.ledger_minutes(stores, pieces, min(minutes))
+    asked = {place: figure for place, figure in ledger.items() if place.counter in held}
+    outcome.compare(REDIS_MINUTES, figures.with_versions(asked), redis)
+    return outcome
+
+
+async def _check_snapshots(
+    stores: Stores, pieces: Sequence[Piece], postgres: Figures, there: set[Counter], outcome: Outcome
+) -> None:
+    redis, held = await figures.redis_snapshots(stores, pieces)
+    ours = await figures.snapshots(stores, pieces)
+    outcome.compare_held(SNAPSHOTS_REDIS, ours, redis, held, set())
+    outcome.compare(SNAPSHOTS_POSTGRES, {at: figure for at, figure in ours.items() if at.counter in there}, postgres)
+
+
+async def _check_aggregate_minutes(stores: Stores, pieces: Sequence[Piece], outcome: Outcome) -> None:
+    compared, ledger, aggregate = await figures.aggregate_minutes(stores, pieces)
+    outcome.compare(AGGREGATE_MINUTES, ledger, aggregate)
+    outcome.compared[AGGREGATE_MINUTES] += compared - len(ledger)
+
+
+async def _check_watched_minutes(
+    stores: Stores, pieces: Sequence[Piece], now: datetime, since: datetime | None, outcome: Outcome
+) -> None:
+    """That Redis holds the minutes that people watch; what those that it holds say, `check_minutes` compares."""
+    oldest = int((now - WATCHED).timestamp()) // 60
+    _, last = await figures.ledger_minutes(stores, pieces, oldest)
+    _, held = await figures.redis_counters(stores, list(last))
+    expected: Figures = {Place(counter, "", figures.VERSION): (1,) for counter in last.keys() - held}
+    required = _required(last, since)
+    outcome.compare_held(REDIS_MINUTES, expected, {}, held, required)
+
+
+def _required(last: dict[Counter, datetime], since: datetime | None) -> set[Counter]:
+    """Counters into which Redis must have counted something since it was last emptied."""
+    return {counter for counter, at in last.items() if since is not None and at > since + SLACK}

@@ -1,0 +1,281 @@
+"""The worker over its real queues: what is applied, what waits, what is buried, what survives a lost connection."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import aio_pika
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+import wire.rabbitmq
+from api.worker import carry_out
+from api.worker.run import run
+from wire.commands import Command, ScoreContent, shard
+from wire.ids import new_id
+from wire.settings import Settings
+from wire.topics import COMMANDS, COMMANDS_EXCHANGE, DEAD
+
+
+@pytest.fixture(scope="module")
+async def channel(settings) -> AsyncIterator[Any]:
+    connection = await wire.rabbitmq.connect(settings.rabbitmq_url, "tests")
+    opened = await wire.rabbitmq.channel(connection)
+    await wire.rabbitmq.declare(opened)
+    yield opened
+    await connection.close()
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker that consumes every shard."""
+    ready = settings.state_dir / f"{settings.worker_name}.ready"
+    ready.unlink(missing_ok=True)
+    task = asyncio.create_task(run(settings))
+    await until(lambda: ready.exists() or task.done())
+    yield task
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for a condition, awaited where it can be. Fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if isinstance(result, Awaitable):
+            result = await result
+        if result:
+            return
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def make_piece(client, team) -> UUID:
+    body = {"type": "custom", "title": "t"}
+    answer = await client.post("/api/v1/content", json=body, headers=team.super_admin.headers)
+    return UUID(answer.json()["id"])
+
+
+def score(team, piece: UUID, value: float, revision: int = 1) -> Command:
+    payload = ScoreContent(content_id=piece, revision=revision, score=value, parts={})
+    return Command(
+        id=new_id(),
+        type="content.score",
+        organization_id=team.id,
+        key=str(piece),
+        issued_at="2026-11-22T10:00:00Z",
+        payload=msgspec.Raw(msgspec.json.encode(payload)),
+    )
+
+
+async def send(channel, command: Command) -> None:
+    message = aio_pika.Message(
+        msgspec.json.encode(command), message_id=str(command.id), type=command.type, delivery_mode=2
+    )
+    await wire.rabbitmq.publish(channel, COMMANDS_EXCHANGE, f"shard.{shard(command.key)}", message)
+
+
+async def score_of(superuser: asyncpg.Pool, piece: UUID) -> float | None:
+    return await superuser.fetchval("SELECT quality_score FROM content WHERE id = $1", piece)
+
+
+async def left_in(channel, name: str) -> int:
+    queue = await channel.declare_queue(name, passive=True)
+    return queue.declaration_result.message_count
+
+
+async def buried(channel) -> aio_pika.abc.AbstractIncomingMessage:
+    """The next dead letter."""
+    dead = await channel.get_queue(DEAD.name, ensure=False)
+    found: list[Any] = []
+
+    async def get() -> bool:
+        message = await dead.get(no_ack=True, fail=False)
+        if message is not None:
+            found.append(message)
+        return bool(found)
+
+    await until(get)
+    return found[0]
+
+
+async def test_commands_of_every_shard_are_carried_out_and_acknowledged(
+    settings, channel, client, team, superuser
+) -> None:
+    pieces = [await make_piece(client, team) for _ in range(12)]
+    assert {shard(str(piece)) for piece in pieces} <= set(range(len(COMMANDS)))
+    for n, piece in enumerate(pieces):
+        await send(channel, score(team, piece, n / 2))
+    async with working(settings):
+
+        async def all_scored() -> bool:
+            return [await score_of(superuser, piece) for piece in pieces] == [n / 2 for n in range(12)]
+
+        await until(all_scored)
+    assert [await left_in(channel, queue.name) for queue in COMMANDS] == [0] * len(COMMANDS)
+
+
+async def test_poison_is_buried_with_its_reason_and_holds_nobody_up(settings, channel, client, team, superuser) -> None:
+    piece = await make_piece(client, team)
+    poison = score(team, piece, 11)
+    async with working(settings):
+        await send(channel, poison)
+        await send(channel, score(team, piece, 5))
+        dead = await buried(channel)
+        await until(lambda: _is(superuser, piece, 5))
+    assert (dead.message_id, dead.type) == (str(poison.id), "content.score")
+    assert dead.headers["reason"] == "score_out_of_range"
+    assert "11" in dead.headers["detail"]
+    assert dead.body == msgspec.json.encode(poison)
+
+
+async def _is(superuser: asyncpg.Pool, piece: UUID, value: float) -> bool:
+    return await score_of(superuser, piece) == value
+
+
+async def test_a_command_that_cannot_go_through_now_waits_aside_and_comes_back(
+    settings, channel, client, team, superuser, monkeypatch
+) -> None:
+    """Every first try of this command is told that it lost a deadlock, by PostgreSQL's own error."""
+    piece, other = await make_piece(client, team), await make_piece(client, team)
+    deadlocked = score(team, piece, 8)
+    tries: list[float] = []
+    real = carry_out.HANDLERS["content.score"]
+
+    async def losing(connection: asyncpg.Connection, command: Command) -> None:
+        if command.id == deadlocked.id:
+            tries.append(time.monotonic())
+            if len(tries) <= 2:
+                await connection.execute(
+                    "DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = 'deadlock_detected'; END $$"
+                )
+        await real(connection, command)
+
+    monkeypatch.setitem(carry_out.HANDLERS, "content.score", losing)
+    async with working(settings):
+        await send(channel, deadlocked)
+        await send(channel, score(team, other, 3))
+        await until(lambda: _is(superuser, other, 3), 5)
+        assert await score_of(superuser, piece) is None
+        await until(lambda: _is(superuser, piece, 8))
+    assert len(tries) == 3
+    assert 0.9 < tries[1] - tries[0] < 4
+    assert 4.9 < tries[2] - tries[1] < 9
+
+
+async def test_a_command_that_fails_in_an_unforeseen_way_is_buried_in_the_end(
+    settings, channel, client, team, monkeypatch
+) -> None:
+    command = score(team, await make_piece(client, team), 8)
+
+    async def failing(connection: asyncpg.Connection, command: Command) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setitem(carry_out.HANDLERS, "content.score", failing)
+    message = aio_pika.Message(msgspec.json.encode(command), message_id=str(command.id), headers={"attempts": 7})
+    async with working(settings) as worker:
+        await wire.rabbitmq.publish(channel, COMMANDS_EXCHANGE, "shard.0", message)
+        dead = await buried(channel)
+        assert not worker.done()
+    assert (dead.headers["reason"], dead.message_id) == ("unexpected_error", str(command.id))
+
+
+async def test_commands_go_on_after_rabbitmq_has_cut_the_connection(
+    settings, servers, channel, client, team, superuser, names
+) -> None:
+    at = urlsplit(servers.rabbitmq_url)
+    piece = await make_piece(client, team)
+    async with working(settings) as worker:
+        await send(channel, score(team, piece, 1))
+        await until(lambda: _is(superuser, piece, 1))
+        async with httpx2.AsyncClient(
+            base_url=servers.rabbitmq_management_url, auth=(at.username, at.password)
+        ) as http:
+
+            async def cut() -> bool:
+                listed = (await http.get(f"/api/vhosts/{names['database']}/connections")).json()
+                ours = [
+                    one["name"]
+                    for one in listed
+                    if "commands" in one.get("client_properties", {}).get("connection_name", "")
+                ]
+                for name in ours:
+                    await http.delete(f"/api/connections/{name}")
+                return bool(ours)
+
+            await until(cut)
+        for value in (2, 3, 4):
+            await send(channel, score(team, piece, value))
+        await until(lambda: _is(superuser, piece, 4))
+        assert not worker.done()
+
+
+class Proxy:
+    """A door to PostgreSQL that can be shut, and cuts what is open when it is."""
+
+    def __init__(self, url: str) -> None:
+        at = urlsplit(url)
+        self._to = (at.hostname, at.port)
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        if self._server:
+            self._server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        self._open |= {writer, far_writer}
+        with suppress(OSError):
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        self._open -= {writer, far_writer}
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+async def test_while_postgresql_is_away_commands_wait_in_place_and_lose_nothing(
+    settings, channel, client, team, superuser
+) -> None:
+    url = settings.postgres_app_url.get_secret_value()
+    proxy = Proxy(url)
+    await proxy.open()
+    at = urlsplit(url)
+    through = url.replace(f"{at.hostname}:{at.port}", f"127.0.0.1:{proxy.port}")
+    pieces = [await make_piece(client, team) for _ in range(6)]
+    async with working(settings.model_copy(update={"postgres_app_url": SecretStr(through)})) as worker:
+        await send(channel, score(team, pieces[0], 1))
+        await until(lambda: _is(superuser, pieces[0], 1))
+        await proxy.shut()
+        for piece in pieces:
+            await send(channel, score(team, piece, 2))
+        await asyncio.sleep(1.5)
+        assert [await left_in(channel, f"commands.retry.{delay}s") for delay in (1, 5, 30, 300)] == [0, 0, 0, 0]
+        await proxy.open()
+
+        async def all_scored() -> bool:
+            return {await score_of(superuser, piece) for piece in pieces} == {2}
+
+        await until(all_scored)
+        assert not worker.done()
+    await proxy.shut()
