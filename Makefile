@@ -52,6 +52,6 @@ lock: $(UV) ## Resolve pyproject.toml into requirements.lock again
 $(READY): requirements.lock pyproject.toml $(if $(wildcard $(UV)),,.uv/bin/uv)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@echo "fetching Python packages (the first time about 800 MB)"
-	@$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from api.errors import Invalid, Malformed, Refusal, problem, refused
 
@@ -16,6 +17,7 @@ DETAILS: Final = {
     405: "this address does not take that method; Allow says which it takes",
     413: "the body is larger than what is allowed here",
 }
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 KINDS: Final = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -33,8 +35,18 @@ async def on_http(request: Request, error: Exception) -> Response:
         DETAILS.get(error.status_code, ""),
         request_id=request.state.request_id,
         kind=KINDS.get(error.status_code, ""),
-        headers=error.headers,
+        headers={"Allow": methods_at(request)} if error.status_code == 405 else error.headers,
     )
+
+
+def methods_at(request: Request) -> str:
+    """Every method that the request's address takes; the framework itself names those of one route only."""
+
+    def taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in METHODS if taken(method))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Serving HTTP with uvicorn, which ends well: told to stop, it finishes what it is doing and the process exits with 0."""
+"""Serving HTTP with uvicorn, which ends well: told to stop, it finishes what it is doing and exits with 0."""
 
 import asyncio
 import signal

@@ -38,10 +38,10 @@ def load(data: Path | None = None) -> "Settings":
 
 
 def own() -> dict[str, str]:
-    """The environment of this process."""
-    return dict(os.environ)
+    """The environment of this process; compiled modules are kept, or five services would compile all at every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def without_ours() -> dict[str, str]:
     """The environment of this process less the TALLYWIRE_* variables: servers need none of them."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {name: value for name, value in own().items() if not name.startswith(PREFIX)}

@@ -21,23 +21,38 @@ OWNER: Final = frozenset({variable("postgres_url")})
 
 @dataclass(frozen=True)
 class Service:
-    """A process of the path: `python -m MODULE ARGUMENTS`. One that listens has a port of its own name."""
+    """A process of the path: `python -m MODULE ARGUMENTS`, started when what it stands `after` is ready. One that
+    listens has a port of its own name. Each waits by itself for the servers that it uses, so only what would break it
+    for good comes before it: missing tables, and topics that a broker would make with one partition."""
 
     name: str
     module: tuple[str, ...]
     stage: Stage
+    after: tuple[str, ...]
     listens: bool = False
 
 
-SERVICES: Final = (
-    Service("api", ("api", "serve"), Stage.DOORS, listens=True),
-    Service("ingestion", ("ingestion",), Stage.DOORS, listens=True),
-    Service("worker", ("api", "work"), Stage.WORKERS),
-    Service("bridges", ("bridges",), Stage.WORKERS),
-    Service("streams", ("streams",), Stage.WORKERS),
+@dataclass(frozen=True)
+class Migration:
+    """A process that brings a schema up to date and ends."""
+
+    name: str
+    module: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+MIGRATIONS: Final = (
+    Migration("migrate-api", ("api", "migrate"), after=("postgres",)),
+    Migration("migrate-analytics", ("analytics", "migrate"), after=("clickhouse",)),
 )
 
-MIGRATIONS: Final = {"migrate-api": ("api", "migrate"), "migrate-analytics": ("analytics", "migrate")}
+SERVICES: Final = (
+    Service("streams", ("streams",), Stage.WORKERS, after=("kafka", "migrate-analytics")),
+    Service("api", ("api", "serve"), Stage.DOORS, after=("migrate-api", "migrate-analytics"), listens=True),
+    Service("ingestion", ("ingestion",), Stage.DOORS, after=("kafka", "migrate-api"), listens=True),
+    Service("bridges", ("bridges",), Stage.WORKERS, after=("kafka", "migrate-api")),
+    Service("worker", ("api", "work"), Stage.WORKERS, after=("migrate-api",)),
+)
 
 PORTS: Final = (
     *(service.name for service in SERVICES if service.listens),
@@ -50,12 +65,8 @@ def command(*module: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", *module)
 
 
-def children(place: Place, environment: Mapping[str, str]) -> tuple[Child, ...]:
-    """The services as children of the supervisor."""
-    return tuple(_child(service, place, environment) for service in SERVICES)
-
-
-def _child(service: Service, place: Place, environment: Mapping[str, str]) -> Child:
+def child(service: Service, place: Place, environment: Mapping[str, str]) -> Child:
+    """A service as a child of the supervisor."""
     port = place.ports[service.name] if service.listens else 0
     marker = place.folder.run / f"{service.name}.ready"
     own = {"worker_name": service.name, "host": HOST, "port": str(port)}

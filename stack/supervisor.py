@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._state = State()
         self._given: dict[str, str] = {}
+        self._done: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises Refused when something cannot start or keeps failing; either way nothing
@@ -75,11 +77,12 @@ class Supervisor:
 
     async def _start(self) -> None:
         place, started = self._settle()
-        await together(self._start_server(place, server) for server in started)
+        works = [self._start_server(place, server) for server in started]
         if not self._options.servers_only:
-            await together(self._run_once(name, *module) for name, module in services.MIGRATIONS.items())
-            children = services.children(place, environment.own() | self._state.environment)
-            await together(self._start_child(child) for child in children)
+            works += [self._migrate(migration) for migration in services.MIGRATIONS]
+            works += [self._start_service(place, service) for service in services.SERVICES]
+        await together(works)
+        if not self._options.servers_only:
             await first_run.prepare(place, self._state.environment, self._run_once)
         self._phase("ready")
         await watch.watch(self._folder, self._state, self._note)
@@ -117,10 +120,24 @@ class Supervisor:
     async def _start_server(self, place: Place, server: Server) -> None:
         if address := self._external(server):
             await self._find_external(server, address)
-            return
-        await asyncio.to_thread(server.install, place, self._note_from_thread())
-        for child in await asyncio.to_thread(server.prepare, place):
-            await self._start_child(child)
+        else:
+            await asyncio.to_thread(server.install, place, self._note_from_thread())
+            for child in await asyncio.to_thread(server.prepare, place):
+                await self._start_child(child)
+        self._done[server.name].set()
+
+    async def _migrate(self, migration: services.Migration) -> None:
+        await self._wait_for(migration.after)
+        await self._run_once(migration.name, *migration.module)
+        self._done[migration.name].set()
+
+    async def _start_service(self, place: Place, service: services.Service) -> None:
+        await self._wait_for(service.after)
+        await self._start_child(services.child(service, place, environment.own() | self._state.environment))
+
+    async def _wait_for(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            await self._done[name].wait()
 
     async def _find_external(self, server: Server, address: str) -> None:
         at = urlsplit(address)
@@ -204,7 +221,7 @@ class Supervisor:
         self._changed(self._state)
 
 
-async def together(works: Any) -> None:
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Do it all at once; the first that fails stops the others and is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from wire.errors import Poison
 
-UUID_BYTES: Final[pa.DataType] = pa.binary(16)
+UUID_BYTES: Final = pa.binary(16)
 
 SCHEMA: Final = pa.schema(
     [

@@ -35,7 +35,9 @@ Storable = AfterValidator(storable)
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
 Body = Annotated[str, Field(max_length=MAX_BODY_CHARACTERS), Storable]
 Platform = Annotated[str, Field(pattern=PLATFORM_PATTERN)]
-Platforms = Annotated[list[Platform], Field(max_length=MAX_PLATFORMS), AfterValidator(distinct)]
+Platforms = Annotated[
+    list[Platform], Field(max_length=MAX_PLATFORMS, json_schema_extra={"uniqueItems": True}), AfterValidator(distinct)
+]
 SourceRef = Annotated[str, Field(min_length=1, max_length=500), Storable]
 
 EXAMPLE: JsonDict = {

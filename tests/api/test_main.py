@@ -143,7 +143,7 @@ async def test_serving_on_a_port_that_is_taken_ends_with_a_sentence(settings) ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         code, _, err = await finish(await start("serve", settings=settings, port=taken.getsockname()[1]))
-    assert code == 1
+    assert code != 0
     assert "address already in use" in err
 
 

@@ -41,8 +41,21 @@ def check_problem(answer: httpx2.Response, status: int) -> dict[str, object]:
 async def test_what_the_framework_refuses_is_a_problem_too(client, method, path, status) -> None:
     answer = await client.request(method, path)
     check_problem(answer, status)
-    if status == 405:
-        assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("DELETE", "/api/v1/content", "GET, POST"),
+        ("PATCH", "/api/v1/content/x", "GET, PUT"),
+        ("POST", "/api/v1/write-keys/x", "DELETE"),
+        ("OPTIONS", "/healthz", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_every_right_one(client, method, path, takes) -> None:
+    answer = await client.request(method, path)
+    check_problem(answer, 405)
+    assert answer.headers["allow"] == takes
 
 
 async def test_a_request_id_of_the_caller_s_is_kept_and_a_strange_one_replaced(client) -> None:

@@ -158,9 +158,8 @@ class Collecting:
 
 
 @contextmanager
-def collector_process(settings: Settings, folder: Path, **more: str) -> Iterator[Collecting]:
+def collector_process(settings: Settings, folder: Path, port: int, **more: str) -> Iterator[Collecting]:
     """`python -m ingestion` over these servers, killed at the end whatever happened."""
-    port = free_port()
     environment = {
         **os.environ,
         "TALLYWIRE_POSTGRES_RELAY_URL": settings.postgres_relay_url.get_secret_value(),
@@ -179,8 +178,10 @@ def collector_process(settings: Settings, folder: Path, **more: str) -> Iterator
 
 
 @asynccontextmanager
-async def _running(settings: Settings, folder: Path, *, waiting: bool = True, **more: str) -> AsyncIterator[Collecting]:
-    with collector_process(settings, folder, **more) as made:
+async def _running(
+    settings: Settings, folder: Path, *, waiting: bool = True, port: int = 0, **more: str
+) -> AsyncIterator[Collecting]:
+    with collector_process(settings, folder, port or free_port(), **more) as made:
         await made.until_up("/readyz" if waiting else "/healthz")
         yield made
         await made.client.aclose()

@@ -24,7 +24,6 @@ from analytics.migrate import migrate
 from api.migrate import migrate as migrate_postgres
 from stack import environment
 from stack.__main__ import app
-from stack.commands.verify import verify as command
 from stack.figures import VERSION, Counter, Place, Stores
 from stack.verify import (
     AGGREGATE,
@@ -455,8 +454,6 @@ def test_only_a_figure_between_the_ledgers_two_is_in_flight() -> None:
 
 @pytest.fixture
 def tallywire(system: System, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    if "verify" not in [each.name for each in app.registered_commands]:
-        app.command("verify")(command)
     monkeypatch.setattr(environment, "load", lambda _data: system.settings)
     return lambda *words: CliRunner().invoke(app, ["verify", *words])
 
@@ -475,9 +472,7 @@ async def test_the_command_says_how_much_it_compared(system: System, tallywire: 
     assert said["compared"][POSTGRES] == 9
 
 
-async def test_the_command_fails_with_what_differs(
-    system: System, tallywire: Callable[..., Any], tmp_path: Path
-) -> None:
+async def test_the_command_fails_with_what_differs(system: System, tallywire: Callable[..., Any]) -> None:
     await change_postgres(system)
     done = await _invoked(tallywire, "--wait", "0")
     assert done.exit_code == 1
