@@ -8,6 +8,7 @@ import uvicorn
 
 from ingestion.app import App
 from ingestion.collector import collector
+from ingestion.protocol import BoundedProtocol
 from wire import telemetry
 from wire.settings import settings
 
@@ -22,7 +23,7 @@ def main() -> None:
         host=settings().host,
         port=settings().port or DEFAULT_PORT,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

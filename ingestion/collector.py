@@ -79,44 +79,47 @@ class Collector:
 
     async def snapshots(self, request: Request) -> Answer:
         """POST /v1/snapshots: platforms' own totals; 202 once Kafka has them."""
-        key, body = await self._upload(request)
-        good, refused = uploads.snapshots(body, self._now())
-        unknown = await self.contents.unknown(key.organization_id, {item.content_id for _, item in good})
-        items = [item for _, item in good if item.content_id not in unknown]
-        refused += [Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown]
-        told = rejections.of_request(key.organization_id, refused, self._now_ms())
-        try:
+        async with self._upload(request) as (key, body):
+            good, refused = uploads.snapshots(body, self._now())
+            unknown = await self.contents.unknown(key.organization_id, {item.content_id for _, item in good})
+            items = [item for _, item in good if item.content_id not in unknown]
+            refused += [
+                Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown
+            ]
+            told = rejections.of_request(key.organization_id, refused, self._now_ms())
             await uploads.publish_snapshots(self.log, key.organization_id, items)
             await rejections.publish(self.log, key.organization_id, told)
-        except Transient as error:
-            raise _kafka_away() from error
+            self.rates.charge(key.organization_id, len(good) + len(refused))
         return _accepted(len(items), sorted(refused), counted=False)
 
     async def rejections(self, request: Request) -> Answer:
         """POST /v1/rejections: what an importer refused by itself; 202 once Kafka has it."""
-        key, body = await self._upload(request)
-        good, refused = uploads.rejections(body, key.organization_id, self._now())
-        try:
+        async with self._upload(request) as (key, body):
+            good, refused = uploads.rejections(body, key.organization_id, self._now())
             await rejections.publish(self.log, key.organization_id, good)
-        except Transient as error:
-            raise _kafka_away() from error
+            self.rates.charge(key.organization_id, len(good) + len(refused))
         return _accepted(len(good), refused, counted=False)
 
     async def ready(self) -> Answer:
-        """GET /readyz: 200 once Kafka and PostgreSQL have answered, else 503 and which has not."""
+        """GET /readyz: 200 while Kafka and PostgreSQL answer, else 503 and which does not."""
         try:
             await self.database.fetch("SELECT 1")
             postgres = True
         except Transient:
             postgres = False
-        told = {"kafka": self.log.is_up, "postgres": postgres}
+        told = {"kafka": await self.log.answers(), "postgres": postgres}
         return ok(HTTPStatus.OK if all(told.values()) else HTTPStatus.SERVICE_UNAVAILABLE, told)
 
-    async def _upload(self, request: Request) -> tuple[WriteKey, bytes]:
+    @asynccontextmanager
+    async def _upload(self, request: Request) -> AsyncIterator[tuple[WriteKey, bytes]]:
+        """The key and the body of an upload, held until it is done; Kafka's absence within is a 503."""
         key = await self._admit(request, HISTORY)
         bodies.media_type(request.headers, (JSON,))
         with self.memory.hold() as held:
-            return key, await bodies.read(request.receive, request.headers, held)
+            try:
+                yield key, await bodies.read(request.receive, request.headers, held)
+            except Transient as error:
+                raise _kafka_away() from error
 
     async def _admit(self, request: Request, *rights: str) -> WriteKey:
         """Before the body is read: who is it, may they, and is there room."""

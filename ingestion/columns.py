@@ -49,7 +49,7 @@ def to_arrow(many: Sequence[Columns]) -> pa.RecordBatch:
         _coded(list(chain.from_iterable(each.platform for each in many))),
         _plain(pa.bool_(), _bits(b"".join(each.robot for each in many)), counts),
         _plain(pa.uint64(), np.concatenate([each.value for each in many]), counts),
-        _texts(list(chain.from_iterable(each.actor for each in many))),
+        _strings(list(chain.from_iterable(each.actor for each in many))),
         _texts(list(chain.from_iterable(each.attributes for each in many))),
         _plain(pa.timestamp("ms", "UTC"), np.repeat([each.received_at_ms for each in many], counts), counts),
     ]
@@ -67,18 +67,27 @@ def _bits(flags: bytes) -> npt.NDArray[np.uint8]:
     return np.packbits(np.frombuffer(flags, np.uint8), bitorder="little")
 
 
-def _texts(texts: Sequence[str] | Sequence[bytes]) -> pa.Array:
-    encoded = [text.encode() if isinstance(text, str) else text for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(encoded)), out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+def _strings(texts: Sequence[str]) -> pa.Array:
+    joined = "".join(texts)
+    if joined.isascii():
+        return _cut_at(np.fromiter(map(len, texts), np.int32, len(texts)), joined.encode())
+    return _texts([text.encode() for text in texts])
+
+
+def _texts(encoded: Sequence[bytes]) -> pa.Array:
+    return _cut_at(np.fromiter(map(len, encoded), np.int32, len(encoded)), b"".join(encoded))
+
+
+def _cut_at(lengths: npt.NDArray[np.int32], data: bytes) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.Array.from_buffers(pa.string(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def _coded(names: Sequence[str]) -> pa.Array:
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     indices = np.fromiter(map(codes.__getitem__, names), np.int16, len(names))
-    return pa.DictionaryArray.from_arrays(_plain(pa.int16(), indices, [len(names)]), _texts(list(codes)))
+    return pa.DictionaryArray.from_arrays(_plain(pa.int16(), indices, [len(names)]), _strings(list(codes)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from wire.errors import Transient
 from wire.topics import Topic
 
 TIMEOUT_S: Final = 20
+ANSWER_TIMEOUT_S: Final = 3
 RETRY_S: Final = 1
 
 log = structlog.stdlib.get_logger(__name__)
@@ -30,6 +31,16 @@ class KafkaLog:
     def is_up(self) -> bool:
         """Whether a broker has answered since the start."""
         return self._producer is not None
+
+    async def answers(self) -> bool:
+        """Whether a broker answers now."""
+        if self._producer is None:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return bool(await self._producer.client.force_metadata_update())
+        except kafka.TRANSIENT:
+            return False
 
     async def append(self, topic: Topic, partition: int, value: bytes, key: bytes | None = None) -> None:
         """Returns when every in-sync replica has it. Raises Transient where that is not known within TIMEOUT_S."""

@@ -12,7 +12,17 @@ import redis.asyncio
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from analytics.ask import ask
-from wire.counters import COMPLETE_SINCE, Cell, decode_cells, minute_key, snapshots_key, totals_key
+from wire.counters import (
+    Cell,
+    decode_cells,
+    minute_key,
+    partition_of,
+    piece_field,
+    position_key,
+    snapshots_key,
+    totals_key,
+)
+from wire.topics import EVENTS
 
 PIECES_AT_ONCE: Final = 500
 VERSION: Final = "(version)"
@@ -27,15 +37,25 @@ Figure = tuple[int, ...]
 
 
 class Counter(NamedTuple):
-    """What one key in Redis counts: a piece, or one minute of it (unix time // 60)."""
+    """What one field in Redis counts: a piece, or one minute of it (unix time // 60)."""
 
     piece: Piece
     minute: int | None = None
 
     @property
+    def partition(self) -> int:
+        """The partition whose counters it is one of."""
+        return partition_of(self.piece[1])
+
+    @property
     def key(self) -> str:
-        """Its name in Redis."""
-        return totals_key(*self.piece) if self.minute is None else minute_key(*self.piece, self.minute)
+        """The hash in Redis in which it stands."""
+        return totals_key(self.partition) if self.minute is None else minute_key(self.partition, self.minute)
+
+    @property
+    def field(self) -> bytes:
+        """Its field in that hash."""
+        return piece_field(*self.piece)
 
 
 class Place(NamedTuple):
@@ -94,14 +114,14 @@ async def redis_counters(stores: Stores, counters: Sequence[Counter]) -> tuple[F
     """What Redis counts, and which of these counters it holds."""
     async with stores.redis.pipeline(transaction=False) as pipeline:
         for counter in counters:
-            pipeline.hmget(counter.key, "version", "cells")
+            pipeline.hget(counter.key, counter.field)
         answers = await pipeline.execute()
     found: Figures = {}
     held = set()
-    for counter, (version, cells) in zip(counters, answers, strict=True):
-        if version is not None or cells is not None:
+    for counter, cells in zip(counters, answers, strict=True):
+        if cells is not None:
             held.add(counter)
-            found |= _redis_figures(counter, version, cells)
+            found |= _redis_figures(counter, cells)
     return found, held
 
 
@@ -122,26 +142,36 @@ async def redis_snapshots(stores: Stores, pieces: Sequence[Piece]) -> tuple[Figu
     return found, {place.counter for place in found}
 
 
-async def redis_complete_since(stores: Stores) -> datetime | None:
-    """Since when Redis says that it misses nothing; None where it was emptied."""
-    since = await stores.redis.get(COMPLETE_SINCE)
-    return datetime.fromtimestamp(int(since) / 1000, UTC) if since else None
+async def redis_whole(stores: Stores) -> frozenset[int]:
+    """Partitions of which Redis says that it holds every counter; none where it was emptied."""
+    positions = await stores.redis.mget([position_key(each) for each in range(EVENTS.partitions)])
+    return frozenset(each for each, position in enumerate(positions) if position)
 
 
 async def redis_keys(stores: Stores) -> AsyncIterator[list[Counter]]:
     """Every counter and every piece with snapshots that Redis holds, some hundred at a time; some may come twice.
 
-    Raises ValueError for a key that is like ours and is not.
+    Raises ValueError for a key or field that is like ours and is not.
     """
     some: list[Counter] = []
-    for pattern in ("tw:totals:*", "tw:snapshots:*", "tw:minute:*"):
-        async for key in stores.redis.scan_iter(match=pattern, count=PIECES_AT_ONCE):
-            some.append(_counter(key.decode(errors="replace")))
-            if len(some) == PIECES_AT_ONCE:
-                yield some
-                some = []
+    async for counter in _redis_counters(stores):
+        some.append(counter)
+        if len(some) == PIECES_AT_ONCE:
+            yield some
+            some = []
     if some:
         yield some
+
+
+async def _redis_counters(stores: Stores) -> AsyncIterator[Counter]:
+    async for key in stores.redis.scan_iter(match="tw:snapshots:*", count=PIECES_AT_ONCE):
+        yield _snapshots_counter(key.decode(errors="replace"))
+    for pattern in ("tw:{*}:totals", "tw:{*}:minute:*"):
+        async for key in stores.redis.scan_iter(match=pattern, count=PIECES_AT_ONCE):
+            name = key.decode(errors="replace")
+            minute = int(name.rpartition(":")[2]) if ":minute:" in name else None
+            async for field, _ in stores.redis.hscan_iter(key, count=PIECES_AT_ONCE):
+                yield _counter(name, field, minute)
 
 
 async def postgres(stores: Stores, pieces: Sequence[Piece]) -> tuple[Figures, Figures, set[Counter]]:
@@ -222,22 +252,29 @@ def _counted(rows: Iterable[dict[str, Any]]) -> tuple[Figures, dict[Counter, dat
     return found, last
 
 
-def _counter(key: str) -> Counter:
+def _snapshots_counter(key: str) -> Counter:
     try:
-        _, _, organization, content, *minute = key.split(":")
-        return Counter((UUID(organization), UUID(content)), int(minute[0]) if minute else None)
+        _, _, organization, content = key.split(":")
+        return Counter((UUID(organization), UUID(content)))
     except ValueError as error:
         raise ValueError(f"Redis holds {key!r}, which names no piece: remove it") from error
 
 
-def _redis_figures(counter: Counter, version: bytes | None, cells: bytes | None) -> Figures:
+def _counter(key: str, field: bytes, minute: int | None) -> Counter:
+    if len(field) != len(piece_field(UUID(int=0), UUID(int=0))):
+        raise ValueError(f"Redis holds {field!r} in {key!r}, which names no piece: remove it")
+    counter = Counter((UUID(bytes=field[:16]), UUID(bytes=field[16:])), minute)
+    if counter.key != key:
+        raise ValueError(f"Redis holds {counter.piece[1]} in {key!r}, which is not its partition: remove it")
+    return counter
+
+
+def _redis_figures(counter: Counter, cells: bytes) -> Figures:
     try:
-        read: list[Cell] = decode_cells(cells or b"")
-        events = int(version or b"")
+        read: list[Cell] = decode_cells(cells)
     except ValueError:
         return {Place(counter, "", UNREADABLE): (0,)}
-    found: Figures = {Place(counter, cell.platform, cell.kind): (cell.count, cell.robots, cell.value) for cell in read}
-    return found | {Place(counter, "", VERSION): (events,)}
+    return {Place(counter, cell.platform, cell.kind): (cell.count, cell.robots, cell.value) for cell in read}
 
 
 def _leaves(tree: dict[str, dict[str, dict[str, Any]]]) -> Iterable[tuple[str, str, dict[str, Any]]]:

@@ -173,7 +173,8 @@ class Supervisor:
     async def _stop_those_who_need(self, child: Child) -> None:
         needing = [self._keepers[name] for name in child.takes_down if name in self._keepers]
         if needing:
-            self._note(f"{child.name} died, and with it what was only in its memory; restarting {child.takes_down}")
+            others = ", ".join(keeper.child.name for keeper in needing)
+            self._note(f"{child.name} died, and with it what was only in its memory; restarting {others}, too")
             await asyncio.gather(*(keeper.pause() for keeper in needing))
 
     async def _start_those_who_need(self, child: Child) -> None:

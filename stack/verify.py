@@ -29,9 +29,7 @@ PAIRS: Final = (
 )
 
 WATCHED: Final = timedelta(minutes=59)
-"""How far back Redis must hold every minute that it has not been emptied since."""
-SLACK: Final = timedelta(minutes=1)
-"""By how much the clocks of two machines may differ, and how long an event may be on its way."""
+"""How far back Redis must hold every minute of a partition of which it says that it is whole."""
 PAUSE_S: Final = 0.5
 
 
@@ -70,7 +68,7 @@ class Outcome:
         self.not_held[pair] += len(known - held - required)
         self.compare(pair, {at: figure for at, figure in expected.items() if at.counter in held}, found)
         missing = {at: figure for at, figure in expected.items() if at.counter in required - held}
-        self.compare(pair, missing, {}, "Redis does not hold it, and has not been emptied since it was counted")
+        self.compare(pair, missing, {}, "Redis does not hold it, though it says that it is whole")
 
     def add(self, other: "Outcome") -> None:
         """Count another batch's outcome in."""
@@ -157,21 +155,21 @@ async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[]
     """Everything that any store tells of these pieces."""
     outcome = Outcome()
     all_ = [Counter(piece) for piece in pieces]
-    since = await figures.redis_complete_since(stores)
+    whole = await figures.redis_whole(stores)
     aggregate, _ = await figures.totals(stores, "minute_totals", pieces)
     redis, held = await figures.redis_counters(stores, all_)
     postgres, postgres_captured, there = await figures.postgres(stores, pieces)
-    ledger, last = await figures.totals(stores, "ledger_totals", pieces)
+    ledger, _ = await figures.totals(stores, "ledger_totals", pieces)
     with_versions = figures.with_versions(ledger)
 
     outcome.compare(AGGREGATE, ledger, aggregate)
-    outcome.compare_held(REDIS, with_versions, redis, held, _required(last, since))
+    outcome.compare_held(REDIS, ledger, redis, held, {at.counter for at in ledger if at.counter.partition in whole})
     outcome.compare(POSTGRES, {at: figure for at, figure in with_versions.items() if at.counter in there}, postgres)
     nowhere: Figures = {Place(counter, "", ""): (1,) for counter in all_ if counter not in there}
     outcome.compare(POSTGRES, nowhere, {}, "PostgreSQL has no such content in this organization")
     await _check_snapshots(stores, pieces, postgres_captured, there, outcome)
     await _check_aggregate_minutes(stores, pieces, outcome)
-    await _check_watched_minutes(stores, pieces, now(), since, outcome)
+    await _check_watched_minutes(stores, pieces, now(), whole, outcome)
     return outcome
 
 
@@ -183,7 +181,7 @@ async def check_minutes(stores: Stores, counters: Sequence[Counter]) -> Outcome:
     pieces = sorted({counter.piece for counter in counters})
     ledger, _ = await figures.ledger_minutes(stores, pieces, min(minutes))
     asked = {place: figure for place, figure in ledger.items() if place.counter in held}
-    outcome.compare(REDIS_MINUTES, figures.with_versions(asked), redis)
+    outcome.compare(REDIS_MINUTES, asked, redis)
     return outcome
 
 
@@ -203,17 +201,12 @@ async def _check_aggregate_minutes(stores: Stores, pieces: Sequence[Piece], outc
 
 
 async def _check_watched_minutes(
-    stores: Stores, pieces: Sequence[Piece], now: datetime, since: datetime | None, outcome: Outcome
+    stores: Stores, pieces: Sequence[Piece], now: datetime, whole: frozenset[int], outcome: Outcome
 ) -> None:
     """That Redis holds the minutes that people watch; what those that it holds say, `check_minutes` compares."""
     oldest = int((now - WATCHED).timestamp()) // 60
     _, last = await figures.ledger_minutes(stores, pieces, oldest)
     _, held = await figures.redis_counters(stores, list(last))
-    expected: Figures = {Place(counter, "", figures.VERSION): (1,) for counter in last.keys() - held}
-    required = _required(last, since)
+    expected: Figures = {Place(counter, "", ""): (1,) for counter in last.keys() - held}
+    required = {counter for counter in last if counter.partition in whole}
     outcome.compare_held(REDIS_MINUTES, expected, {}, held, required)
-
-
-def _required(last: dict[Counter, datetime], since: datetime | None) -> set[Counter]:
-    """Counters into which Redis must have counted something since it was last emptied."""
-    return {counter for counter, at in last.items() if since is not None and at > since + SLACK}

@@ -19,12 +19,13 @@ from streams.buckets import Buckets
 from streams.doors import Doors
 from streams.messages import Message
 from streams.rejections import of_message, store
+from streams.repair import repair
 from streams.retry import until_done
-from streams.sinks.counters import Counters, Piece, cells_of
+from streams.sinks.counters import Counters, Pieces, Update, updates
 from streams.sinks.ledger import Ledger
 from wire import ids
 from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement
-from wire.counters import Cell
+from wire.counters import Cell, decode_cells, position_text
 from wire.errors import Poison
 from wire.events import encode
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
@@ -45,13 +46,13 @@ class EngagementProcessor:
     def __init__(self, new_id: Callable[[], UUID] = ids.new_id) -> None:
         self._new_id = new_id
         self._platforms = envelopes.Platforms()
-        self._pending: dict[Piece, list[Cell]] = {}
+        self._pending: Pieces = {}
 
     async def start(self, doors: Doors) -> None:
         """Open the sinks."""
         self._doors = doors
         self._ledger = Ledger(doors.clickhouse, self._platforms)
-        self._counters = Counters(doors.redis, self._platforms)
+        self._counters = Counters(doors.redis)
 
     async def assigned(self, positions: dict[int, int]) -> None:
         """Begin anew at these positions; what was held is a function of the log, so nothing is lost."""
@@ -60,6 +61,9 @@ class EngagementProcessor:
             self._limits[partition] = position
         self._buckets: Buckets = await self._ledger.begin()
         self._pending.clear()
+        self._written = dict(positions)
+        for partition in positions:
+            await self._repair(partition)
 
     async def process(self, messages: list[Message]) -> None:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
@@ -68,13 +72,13 @@ class EngagementProcessor:
         read, refused = await asyncio.to_thread(self._read, messages)
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if read:
-            await self._count(envelopes.together(read))
+            reached = {message.partition: message.position + 1 for message in messages}
+            await self._count(envelopes.together(read), reached)
         for message in messages:
             self._limits[message.partition] = message.position + 1
 
     async def settle(self) -> None:
         """Report what changed since the last time; after this the positions may be stored."""
-        await self._counters.mark(self._doors.now())
         pending = list(self._pending.items())
         for at in range(0, len(pending), _PIECES_A_COMMAND):
             await self._report(pending[at : at + _PIECES_A_COMMAND])
@@ -89,28 +93,45 @@ class EngagementProcessor:
                 poisons.append((message, poison))
         return read, poisons
 
-    async def _count(self, events: envelopes.Events) -> None:
+    async def _count(self, events: envelopes.Events, reached: dict[int, int]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)
         await self._ledger.load(self._buckets, missing, self._limits)
         counted = await asyncio.to_thread(self._buckets.count, events.batch)
         fresh = int(counted.fresh.sum())
-        await self._ledger.insert(
-            await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
-        )
-        totals = cells_of(counted.contents, counted.content_rows, counted.totals, self._platforms)
-        await asyncio.gather(self._ledger.aggregate(counted), self._counters.write(counted, totals, self._doors.now()))
-        self._pending.update(totals)
+        rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
+        await self._ledger.insert(rows)
+        changed = updates(counted, self._platforms, self._doors.now())
+        _, lost = await asyncio.gather(self._ledger.aggregate(counted), self._advance(changed, reached))
+        for partition in lost:
+            await self._repair(partition)
+        for update in changed.values():
+            self._pending |= update.totals
         EVENTS_STORED.inc(fresh)
         EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
 
-    async def _report(self, pieces: list[tuple[Piece, list[Cell]]]) -> None:
+    async def _advance(self, changed: dict[int, Update], reached: dict[int, int]) -> list[int]:
+        """Move the counters on; answers the partitions of which Redis has lost something."""
+        lost = []
+        for partition, update in changed.items():
+            written, to = self._written[partition], reached[partition]
+            if await self._counters.advance(partition, written, to, update) < position_text(written):
+                lost.append(partition)
+            self._written[partition] = to
+        return lost
+
+    async def _repair(self, partition: int) -> None:
+        to, now = self._written[partition], self._doors.now()
+        await repair(self._ledger, self._counters, self._platforms, partition, to, now)
+
+    async def _report(self, pieces: list[tuple[bytes, bytes]]) -> None:
+        engagements = tuple(figures(piece, decode_cells(cells)) for piece, cells in pieces)
         command = Command(
             id=self._new_id(),
             type=RECORD_ENGAGEMENT,
             organization_id=None,
-            key=str(pieces[0][0][1]),
+            key=str(engagements[0].content_id),
             issued_at=datetime.fromtimestamp(self._doors.now(), UTC),
-            payload=msgspec.Raw(encode(RecordEngagement(updates=tuple(figures(*piece) for piece in pieces)))),
+            payload=msgspec.Raw(encode(RecordEngagement(updates=engagements))),
         )
         await self._send(FINDINGS.name, command.key.encode(), encode(command))
 
@@ -118,12 +139,15 @@ class EngagementProcessor:
         await until_done(topic, lambda: self._doors.producer.send_and_wait(topic, value, key))
 
 
-def figures(piece: Piece, cells: list[Cell]) -> Engagement:
+def figures(piece: bytes, cells: list[Cell]) -> Engagement:
     """A piece's cells as the absolute figures that PostgreSQL keeps."""
     totals: dict[str, dict[str, dict[str, int]]] = {}
     for cell in cells:
         of_kind = {"count": cell.count, "robots": cell.robots, "value": cell.value}
         totals.setdefault(cell.platform, {})[cell.kind] = of_kind
     return Engagement(
-        organization_id=piece[0], content_id=piece[1], version=sum(cell.count for cell in cells), totals=totals
+        organization_id=UUID(bytes=piece[:16]),
+        content_id=UUID(bytes=piece[16:]),
+        version=sum(cell.count for cell in cells),
+        totals=totals,
     )

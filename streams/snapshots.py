@@ -13,8 +13,9 @@ from streams.doors import Doors
 from streams.messages import Message
 from streams.rejections import NOBODY, UNREADABLE, of_message, store
 from streams.retry import until_done
+from streams.sql import question
 from wire.commands import RECORD_SNAPSHOTS, Command, RecordSnapshots, SnapshotTotal
-from wire.counters import KEEP_LATEST, snapshots_key
+from wire.counters import KEEP_LATEST, SNAPSHOTS_WHOLE, snapshots_key
 from wire.errors import Poison
 from wire.events import PLATFORM_PATTERN, Rejection, Snapshot, encode
 from wire.ids import partition
@@ -45,8 +46,9 @@ class SnapshotsProcessor:
         self._doors = doors
         self._keep_latest = doors.redis.register_script(KEEP_LATEST)
 
-    async def assigned(self, positions: dict[int, int]) -> None:
-        """Nothing is held between messages."""
+    async def assigned(self, positions: dict[int, int]) -> None:  # noqa: ARG002 — part of what a processor is
+        """Nothing is held between messages; but Redis may have lost what it held."""
+        await self._repair()
 
     async def process(self, messages: list[Message]) -> None:
         """Returns when every store has the snapshots, and the command that tells PostgreSQL is on its way."""
@@ -54,6 +56,7 @@ class SnapshotsProcessor:
         await store(self._doors, rejections)
         if snapshots:
             await self._insert(snapshots)
+            await self._repair()
             newest = latest(snapshots)
             for at in range(0, len(newest), AT_ONCE):
                 await self._count(newest[at : at + AT_ONCE])
@@ -61,6 +64,18 @@ class SnapshotsProcessor:
 
     async def settle(self) -> None:
         """Nothing is left: `process` waits for every store."""
+
+    async def _repair(self) -> None:
+        """Where Redis was emptied, give it the latest of every piece again."""
+        if await until_done("redis", lambda: self._doors.redis.exists(SNAPSHOTS_WHOLE)):
+            return
+        query = self._doors.clickhouse.query
+        found = await until_done("snapshots", lambda: asyncio.to_thread(query, question("latest_snapshots")))
+        rows = [Snapshot(**dict(zip(found.column_names, row, strict=True))) for row in found.result_rows]
+        utc = [msgspec.structs.replace(each, captured_at=each.captured_at.replace(tzinfo=UTC)) for each in rows]
+        for at in range(0, len(utc), AT_ONCE):
+            await self._count(utc[at : at + AT_ONCE])
+        await until_done("redis", lambda: self._doors.redis.set(SNAPSHOTS_WHOLE, 1))
 
     async def _insert(self, snapshots: list[Snapshot]) -> None:
         rows = [[getattr(snapshot, column) for column in _COLUMNS] for snapshot in snapshots]
@@ -120,7 +135,7 @@ def latest(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     """Of each (piece, platform, kind) the latest, of two at one millisecond the larger; in the order of their keys."""
     newest: dict[tuple[UUID, UUID, str, str], Snapshot] = {}
     for each in snapshots:
-        key = (each.organization_id, each.content_id, each.platform, each.kind.value)
+        key = (each.organization_id, each.content_id, each.platform, str(each.kind))
         held = newest.get(key)
         if held is None or (unix_ms(held.captured_at), held.count) < (unix_ms(each.captured_at), each.count):
             newest[key] = each

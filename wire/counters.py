@@ -1,17 +1,20 @@
-"""The hot counters in Redis: their keys, their values, and the rule that the larger one wins.
+"""The hot counters in Redis: their keys, their values, and how a writer moves them forward.
 
-A counter's value is absolute and self-contained: it can be written again, late, or by a worker back from the dead, and
-nothing changes. `version` is the number of events counted in it, which only grows.
+The counters of one partition of the events topic move together. They are whole up to a position of that partition's
+log, which stands beside them: a writer that is behind it changes nothing, and a writer that finds it smaller than what
+it wrote knows that Redis has lost something, and what. Values are absolute.
 
 | key | value | lives |
 |---|---|---|
-| `tw:totals:{organization}:{content}` | hash: `version`, `cells` | for ever |
-| `tw:minute:{organization}:{content}:{minute}` | hash: `version`, `cells` | MINUTE_TTL_SECONDS |
+| `tw:{p}:position` | 20 digits: every event before this position is in the counters of partition p | for ever |
+| `tw:{p}:totals` | hash: piece -> cells | for ever |
+| `tw:{p}:minute:{minute}` | hash: piece -> cells of that minute, unix time // 60 | MINUTE_TTL_SECONDS |
 | `tw:snapshots:{organization}:{content}` | hash: `{platform}|{kind}` -> `{captured_at_ms}|{count}` | for ever |
-| `tw:as_of` | hash: partition of the events topic -> unix ms up to which all accepted events are counted | for ever |
-| `tw:complete_since` | unix ms since which no minute has been missed; absent means that Redis was emptied | for ever |
+| `tw:snapshots_whole` | present where every piece's snapshots are there | for ever |
+| `tw:as_of` | hash: partition -> unix ms up to which all accepted events are counted | for ever |
 
-`minute` is unix time // 60. `cells` is JSON: `[[platform, kind, count, robots, value_thousandths], ...]`.
+A piece is 32 bytes: its organization's id and its own. Cells are JSON: `[[platform, kind, count, robots,
+value_thousandths], ...]`. `{p}` is in braces in the key itself, so that a partition's keys stay together in a cluster.
 """
 
 from typing import Final
@@ -19,9 +22,12 @@ from uuid import UUID
 
 import msgspec
 
+from wire.ids import partition
+from wire.topics import EVENTS
+
 MINUTE_TTL_SECONDS: Final = 2 * 3600
 AS_OF: Final = "tw:as_of"
-COMPLETE_SINCE: Final = "tw:complete_since"
+SNAPSHOTS_WHOLE: Final = "tw:snapshots_whole"
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):
@@ -37,14 +43,29 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
 _cells = msgspec.json.Decoder(list[Cell])
 
 
-def totals_key(organization_id: UUID, content_id: UUID) -> str:
-    """Where a piece's totals stand."""
-    return f"tw:totals:{organization_id}:{content_id}"
+def partition_of(content_id: UUID) -> int:
+    """The partition of the events topic that a piece belongs to, which is where its counters stand."""
+    return partition(content_id, EVENTS.partitions)
 
 
-def minute_key(organization_id: UUID, content_id: UUID, minute: int) -> str:
-    """Where a piece's counts of one minute stand."""
-    return f"tw:minute:{organization_id}:{content_id}:{minute}"
+def piece_field(organization_id: UUID, content_id: UUID) -> bytes:
+    """A piece's field in the hashes."""
+    return organization_id.bytes + content_id.bytes
+
+
+def position_key(of: int) -> str:
+    """Up to where the counters of a partition are whole."""
+    return f"tw:{{{of}}}:position"
+
+
+def totals_key(of: int) -> str:
+    """Where the totals of a partition's pieces stand."""
+    return f"tw:{{{of}}}:totals"
+
+
+def minute_key(of: int, minute: int) -> str:
+    """Where the counts of one minute stand."""
+    return f"tw:{{{of}}}:minute:{minute}"
 
 
 def snapshots_key(organization_id: UUID, content_id: UUID) -> str:
@@ -53,28 +74,56 @@ def snapshots_key(organization_id: UUID, content_id: UUID) -> str:
 
 
 def encode_cells(cells: list[Cell]) -> bytes:
-    """Cells -> the hash's field `cells`."""
+    """Cells -> a hash's value."""
     return msgspec.json.encode(cells)
 
 
-def decode_cells(field: bytes | str) -> list[Cell]:
-    """The hash's field `cells` -> cells."""
-    return _cells.decode(field)
+def decode_cells(value: bytes | str) -> list[Cell]:
+    """A hash's value -> cells."""
+    return _cells.decode(value)
 
 
-KEEP_LARGER: Final = """
--- KEYS: counters. ARGV: version, cells, time to live in seconds (0: for ever), for each. Answers how many were taken.
-local taken = 0
-for i, key in ipairs(KEYS) do
-  local version, cells, ttl = ARGV[3 * i - 2], ARGV[3 * i - 1], tonumber(ARGV[3 * i])
-  local held = redis.call('HGET', key, 'version')
-  if not held or tonumber(held) < tonumber(version) then
-    redis.call('HSET', key, 'version', version, 'cells', cells)
-    if ttl > 0 then redis.call('EXPIRE', key, ttl) end
-    taken = taken + 1
+def position_text(position: int) -> str:
+    """A position as 20 digits, which compare as the numbers do; Redis's own numbers are floats."""
+    return f"{position:020}"
+
+
+ADVANCE: Final = """
+-- KEYS: position, then hashes. ARGV: the position that the writer wrote last, the one that it moves to, then for each
+-- hash: its time to live in seconds (0: for ever), how many pieces, and each piece and its cells.
+-- Answers the position that stands at the end. Smaller than the first argument: Redis has lost something, and nothing
+-- was written.
+local held = redis.call('GET', KEYS[1]) or ''
+if held < ARGV[1] or held >= ARGV[2] then return held end
+local at = 3
+for i = 2, #KEYS do
+  local ttl, last = tonumber(ARGV[at]), at + 1 + 2 * tonumber(ARGV[at + 1])
+  for from = at + 2, last, 4000 do
+    redis.call('HSET', KEYS[i], unpack(ARGV, from, math.min(from + 3999, last)))
   end
+  if ttl > 0 then redis.call('EXPIRE', KEYS[i], ttl) end
+  at = last + 1
 end
-return taken
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]
+"""
+
+REPAIR: Final = """
+-- As ADVANCE, but the counters must stand exactly where the writer saw them (empty: nothing stands), and they stay
+-- there until the last part of the repair moves them.
+local held = redis.call('GET', KEYS[1]) or ''
+if held ~= ARGV[1] then return held end
+local at = 3
+for i = 2, #KEYS do
+  local ttl, last = tonumber(ARGV[at]), at + 1 + 2 * tonumber(ARGV[at + 1])
+  for from = at + 2, last, 4000 do
+    redis.call('HSET', KEYS[i], unpack(ARGV, from, math.min(from + 3999, last)))
+  end
+  if ttl > 0 then redis.call('EXPIRE', KEYS[i], ttl) end
+  at = last + 1
+end
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+return ARGV[2]
 """
 
 KEEP_LATEST: Final = """

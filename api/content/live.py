@@ -19,20 +19,25 @@ from api.doors import ClickHouse
 from api.errors import Unavailable
 from wire.counters import (
     AS_OF,
-    COMPLETE_SINCE,
+    SNAPSHOTS_WHOLE,
     Cell,
     decode_cells,
     minute_key,
+    partition_of,
+    piece_field,
+    position_key,
     snapshots_key,
     totals_key,
 )
-from wire.ids import partition
-from wire.topics import EVENTS
 
-COMPLETE_AFTER_MS: Final = (MINUTES + 1) * 60 * 1000
 _log = structlog.stdlib.get_logger("api")
 
 TOTALS, RECENT, SNAPSHOTS = "totals", "minutes", "snapshots"
+QUESTIONS: Final = {
+    TOTALS: "totals_of_content",
+    RECENT: "minutes_of_content",
+    SNAPSHOTS: "snapshots_of_content",
+}
 NOTHING: Final = Numbers((), {}, (), None, "clickhouse", frozenset({TOTALS, RECENT, SNAPSHOTS}))
 
 
@@ -56,32 +61,30 @@ async def read(
 async def _from_redis(fast: redis.asyncio.Redis, organization_id: UUID, content_id: UUID, now: datetime) -> Numbers:
     last = int(now.timestamp()) // 60
     minutes = range(last - MINUTES + 1, last + 1)
+    of, piece = partition_of(content_id), piece_field(organization_id, content_id)
     async with fast.pipeline(transaction=False) as asked:
-        asked.hget(totals_key(organization_id, content_id), "cells")
+        asked.hget(totals_key(of), piece)
         asked.hgetall(snapshots_key(organization_id, content_id))
-        asked.hget(AS_OF, str(partition(content_id, EVENTS.partitions)))
-        asked.get(COMPLETE_SINCE)
+        asked.hget(AS_OF, str(of))
+        asked.exists(position_key(of))
+        asked.exists(SNAPSHOTS_WHOLE)
         for minute in minutes:
-            asked.hget(minute_key(organization_id, content_id, minute), "cells")
-        totals, snapshots, as_of, complete_since, *cells = await asked.execute()
+            asked.hget(minute_key(of, minute), piece)
+        totals, snapshots, as_of, whole, snapshots_whole, *cells = await asked.execute()
     return Numbers(
         totals=decode_cells(totals) if totals else (),
         minutes={minute: decode_cells(held) for minute, held in zip(minutes, cells, strict=True) if held},
         snapshots=[_snapshot(name, value) for name, value in snapshots.items()],
         as_of_ms=int(as_of) if as_of else None,
-        source="redis" if totals else "clickhouse",
-        missing=_missing(bool(totals), bool(snapshots), complete_since, now),
+        source="redis" if totals or whole else "clickhouse",
+        missing=_missing(bool(totals or whole), bool(whole), bool(snapshots or snapshots_whole)),
     )
 
 
-def _missing(totals: bool, snapshots: bool, complete_since: bytes | None, now: datetime) -> frozenset[str]:
-    complete_ms = now.timestamp() * 1000 - int(complete_since) if complete_since else -1
-    lacks = {
-        TOTALS: not totals,
-        RECENT: complete_ms < COMPLETE_AFTER_MS,
-        SNAPSHOTS: not snapshots and (not totals or complete_since is None),
-    }
-    return frozenset(name for name, lacking in lacks.items() if lacking)
+def _missing(totals: bool, minutes: bool, snapshots: bool) -> frozenset[str]:
+    """What Redis does not know; where its counters are whole, what is not there is nothing."""
+    known = {TOTALS: totals, RECENT: minutes, SNAPSHOTS: snapshots}
+    return frozenset(name for name, is_known in known.items() if not is_known)
 
 
 def _snapshot(name: bytes, value: bytes) -> SnapshotCell:
@@ -97,15 +100,10 @@ async def _from_clickhouse(
     client = await clickhouse.client()
     piece = {"organization_id": organization_id, "content_id": content_id}
     first = datetime.fromtimestamp((int(now.timestamp()) // 60 - MINUTES + 1) * 60, UTC)
-    questions: dict[str, Any] = {
-        TOTALS: ask(client, "totals_of_content", **piece),
-        RECENT: ask(client, "minutes_of_content", **piece, since=first),
-        SNAPSHOTS: ask(client, "snapshots_of_content", **piece),
-    }
-    wanted = [name for name in questions if name in numbers.missing]
-    for name in questions.keys() - set(wanted):
-        questions[name].close()
-    rows = dict(zip(wanted, await asyncio.gather(*(questions[name] for name in wanted)), strict=True))
+    more: dict[str, dict[str, object]] = {RECENT: {"since": first}}
+    wanted = sorted(numbers.missing)
+    asked = (ask(client, QUESTIONS[name], **piece, **more.get(name, {})) for name in wanted)
+    rows = dict(zip(wanted, await asyncio.gather(*asked), strict=True))
     if TOTALS in rows:
         numbers = replace(numbers, totals=[_cell(row) for row in rows[TOTALS]])
     if RECENT in rows:

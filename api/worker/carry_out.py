@@ -28,7 +28,7 @@ def decode(body: bytes) -> Command:
     """A message's body as a command. Raises Poison for anything that is none, or that nobody here carries out."""
     try:
         command = _command.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Poison("undecodable_command", str(error)[:500]) from error
     if command.type not in HANDLERS:
         raise Poison("unknown_command", f"nobody carries out {command.type[:100]!r}")
@@ -46,7 +46,7 @@ async def carry_out(pool: asyncpg.Pool, command: Command) -> Literal["applied", 
             return "duplicate"
         try:
             await HANDLERS[command.type](connection, command)
-        except (msgspec.DecodeError, ValueError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except (ValueError, RecursionError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise Poison("invalid_payload", str(error)[:500]) from error
     return "applied"
 

@@ -68,13 +68,14 @@ def _insert(text: bytes, tokens: Iterator[re.Match[bytes]]) -> Statement:
 
 def _format(tokens: Iterator[re.Match[bytes]]) -> str | None:
     """The name in `... FORMAT name` or `... FORMAT name SETTINGS ...`; a column may be called format, too."""
-    before_last, last, found = b"", b"", None
+    found = None
+    keyword, name = b"", None
     for token in (*tokens, None):
         now = token[0].upper() if token else b""
-        if before_last == b"FORMAT" and now in _AFTER_FORMAT:
-            found = last
-        before_last, last = last.upper(), token[0] if token else b""
-    return found.decode(errors="replace") if found else None
+        if keyword == b"FORMAT" and name and now in _AFTER_FORMAT:
+            found = name.decode()
+        keyword, name = (name or b"").upper(), token["word"] if token else None
+    return found
 
 
 def check(text: bytes, statement: Statement, *, readonly: bool) -> None:

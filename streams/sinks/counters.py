@@ -1,12 +1,13 @@
-"""Redis: the hot counters that people watch."""
+"""Redis: the hot counters that people watch. A partition's counters move forward together, as `wire.counters` says."""
 
-from itertools import groupby
-from operator import itemgetter
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 import redis.asyncio
+from redis.commands.core import AsyncScript
 
 from streams.buckets import Counted
 from streams.cells import Figures
@@ -14,70 +15,126 @@ from streams.envelopes import Platforms
 from streams.index import Rows, Words
 from streams.retry import until_done
 from wire.counters import (
-    COMPLETE_SINCE,
-    KEEP_LARGER,
+    ADVANCE,
     MINUTE_TTL_SECONDS,
-    Cell,
-    encode_cells,
+    REPAIR,
     minute_key,
+    position_key,
+    position_text,
     totals_key,
 )
 from wire.events import KINDS
+from wire.ids import partitions
+from wire.topics import EVENTS
 
-_KEYS_A_SCRIPT: Final = 500
 _MINUTES_KEPT: Final = 61
+NOTHING: Final = ""
+"""What stands in Redis where it was emptied."""
 
-Piece = tuple[UUID, UUID]
-"""organization, content"""
-
-
-def pieces(contents: Words) -> list[Piece]:
-    """(n, 4) words -> their ids."""
-    raw = np.ascontiguousarray(contents).astype(">u8").tobytes()
-    return [(UUID(bytes=raw[at : at + 16]), UUID(bytes=raw[at + 16 : at + 32])) for at in range(0, len(raw), 32)]
+Pieces = dict[bytes, bytes]
+"""piece (32 bytes) -> its cells, encoded"""
 
 
-def cells_of(contents: Words, owners: Rows, figures: Figures, platforms: Platforms) -> dict[Piece, list[Cell]]:
-    """Every cell of each piece; `owners` are the pieces' rows in `figures`."""
-    named = dict(zip(owners.tolist(), pieces(contents), strict=True))
-    columns = (figures.owner, figures.code, figures.count, figures.robots, figures.value)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return {
-        named[owner]: [
-            Cell(platforms.names[code >> 8], KINDS[code & 0xFF], count, robots, value)
-            for _, code, count, robots, value in cells
-        ]
-        for owner, cells in groupby(rows, key=itemgetter(0))
+@dataclass
+class Update:
+    """What changes in one partition: totals, and minutes (unix time // 60)."""
+
+    totals: Pieces = field(default_factory=dict)
+    minutes: dict[int, Pieces] = field(default_factory=lambda: defaultdict(dict))
+
+    def hashes(self, of: int) -> tuple[list[str], list[bytes | int]]:
+        """The keys and arguments of the scripts."""
+        parts = [(totals_key(of), 0, self.totals)] if self.totals else []
+        parts += [(minute_key(of, minute), MINUTE_TTL_SECONDS, pieces) for minute, pieces in self.minutes.items()]
+        arguments: list[bytes | int] = []
+        for _, ttl_s, pieces in parts:
+            arguments += [ttl_s, len(pieces)]
+            for piece, cells in pieces.items():
+                arguments += [piece, cells]
+        return [key for key, _, _ in parts], arguments
+
+
+def watched_from(now_s: float) -> int:
+    """The oldest minute that is still kept."""
+    return int(now_s) // 60 - _MINUTES_KEPT
+
+
+def encoded(figures: Figures, platforms: Platforms) -> list[tuple[int, bytes]]:
+    """Figures grouped by owner -> each owner and its cells as `wire.counters` has them."""
+    named = {
+        code: f'["{platforms.names[code >> 8]}","{KINDS[code & 0xFF]}",' for code in np.unique(figures.code).tolist()
     }
+    columns = (figures.owner, figures.code, figures.count, figures.robots, figures.value)
+    grouped: list[tuple[int, bytes]] = []
+    cells: list[str] = []
+    owner = -1
+    for of, code, count, robots, value in zip(*(column.tolist() for column in columns), strict=True):
+        if of != owner and cells:
+            grouped.append((owner, f"[{','.join(cells)}]".encode()))
+            cells = []
+        owner = of
+        cells.append(f"{named[code]}{count},{robots},{value}]")
+    if cells:
+        grouped.append((owner, f"[{','.join(cells)}]".encode()))
+    return grouped
+
+
+def by_partition(contents: Words, owners: Rows, cells: Iterable[tuple[int, bytes]]) -> dict[int, Pieces]:
+    """(n, 4) contents whose rows are `owners`, and their cells -> partition -> piece -> cells."""
+    raw = np.ascontiguousarray(contents).astype(">u8").tobytes()
+    of = partitions(contents[:, 2], contents[:, 3], EVENTS.partitions).tolist()
+    at = {owner: i for i, owner in enumerate(owners.tolist())}
+    found: dict[int, Pieces] = defaultdict(dict)
+    for owner, encoded_cells in cells:
+        i = at[owner]
+        found[of[i]][raw[32 * i : 32 * i + 32]] = encoded_cells
+    return found
+
+
+def updates(counted: Counted, platforms: Platforms, now_s: float) -> dict[int, Update]:
+    """Partition -> what a batch changed in it: every changed total, and the minutes that are still watched."""
+    changed: dict[int, Update] = defaultdict(Update)
+    for of, pieces in by_partition(counted.contents, counted.content_rows, encoded(counted.totals, platforms)).items():
+        changed[of].totals = pieces
+    for minute, contents, owners, figures in counted.buckets:
+        if minute >= watched_from(now_s):
+            for of, pieces in by_partition(contents, owners, encoded(figures, platforms)).items():
+                changed[of].minutes[minute] = pieces
+    return changed
 
 
 class Counters:
-    """The counters of `wire.counters`; the larger one wins."""
+    """The counters of `wire.counters`. Positions are as in `streams.messages`."""
 
-    def __init__(self, client: redis.asyncio.Redis, platforms: Platforms) -> None:
+    def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._platforms = platforms
-        self._keep_larger = client.register_script(KEEP_LARGER)
+        self._advance = client.register_script(ADVANCE)
+        self._repair = client.register_script(REPAIR)
 
-    async def write(self, counted: Counted, totals: dict[Piece, list[Cell]], now_s: float) -> None:
-        """Write the totals that changed, and the minutes that are still watched."""
-        entries = [(totals_key(*piece), cells, 0) for piece, cells in totals.items()]
-        oldest = int(now_s) // 60 - _MINUTES_KEPT
-        for minute, contents, owners, figures in counted.buckets:
-            if minute >= oldest:
-                found = cells_of(contents, owners, figures, self._platforms)
-                entries += [(minute_key(*piece, minute), cells, MINUTE_TTL_SECONDS) for piece, cells in found.items()]
-        for at in range(0, len(entries), _KEYS_A_SCRIPT):
-            await self._send(entries[at : at + _KEYS_A_SCRIPT])
+    async def held(self, of: int) -> str:
+        """Up to where a partition's counters are whole, as text; NOTHING where Redis was emptied."""
+        return _text(await until_done("redis", lambda: self._client.get(position_key(of))))
 
-    async def mark(self, now_s: float) -> None:
-        """Say since when nothing was missed, where Redis does not say so already."""
-        since = int(now_s * 1000)
-        await until_done("redis", lambda: self._client.set(COMPLETE_SINCE, since, nx=True))
+    async def advance(self, of: int, written: int, to: int, update: Update) -> str:
+        """Move a partition's counters from a position that was written to one that they reach with `update`.
 
-    async def _send(self, entries: list[tuple[str, list[Cell], int]]) -> None:
-        keys = [key for key, _, _ in entries]
-        args: list[bytes | int] = []
-        for _, cells, ttl_s in entries:
-            args += [sum(cell.count for cell in cells), encode_cells(cells), ttl_s]
-        await until_done("redis", lambda: self._keep_larger(keys, args))
+        Answers what stands in the end: smaller than `written` means that Redis lost something, and took nothing.
+        """
+        return await self._run(self._advance, of, position_text(written), position_text(to), update)
+
+    async def repair(self, of: int, seen: str, to: int | None, update: Update) -> bool:
+        """Write what Redis lost; `to`, with the last part, is where its counters are whole then.
+
+        False where they no longer stand where they were `seen`: another worker moved them meanwhile.
+        """
+        text = position_text(to) if to is not None else NOTHING
+        return await self._run(self._repair, of, seen, text, update) == text
+
+    async def _run(self, script: AsyncScript, of: int, seen: str, to: str, update: Update) -> str:
+        keys, arguments = update.hashes(of)
+        answer = await until_done("redis", lambda: script([position_key(of), *keys], [seen, to, *arguments]))
+        return _text(answer)
+
+
+def _text(answer: bytes | str | None) -> str:
+    return answer.decode() if isinstance(answer, bytes) else answer or NOTHING

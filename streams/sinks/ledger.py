@@ -12,8 +12,9 @@ from clickhouse_connect.driver.client import Client
 
 from streams import uuids
 from streams.buckets import Batch, Buckets, Counted, Missing
+from streams.cells import Figures
 from streams.envelopes import Platforms
-from streams.index import Words
+from streams.index import Index, Words
 from streams.retry import until_done
 from streams.sql import question
 from wire.events import KINDS
@@ -55,6 +56,27 @@ class Ledger:
             robot = found["robot"].to_numpy().astype(np.bool_)
             value = found["value"].to_numpy()
             buckets.load_events(Batch(_content(found), uuids.words(found["id"]), self._codes(found), robot, value))
+
+    async def contents_since(self, partition: int, position: int) -> Words:
+        """(n, 4): the pieces of a partition that were counted at or after a position."""
+        return _content(await self._ask("contents_since", {"partition": partition, "position": position}))
+
+    async def figures_of(self, contents: Words, since: int) -> list[tuple[int, Figures]]:
+        """What the aggregates say of (n, 4) contents, whose places are the owners: per minute from `since` on, and as
+        minute 0 in all; grouped by owner."""
+        index = Index(4)
+        index.find_or_add(contents)
+        found = await self._ask("minutes_of_contents", {**_keys(contents), "since": since})
+        owner, minute, code = index.find(_content(found)), found["minute"].to_numpy(), self._codes(found)
+        order = np.lexsort((owner, minute))
+        sums = [found[name].to_numpy().astype(np.uint64)[order] for name in ("events", "robots", "thousandths")]
+        owner, minute, code = owner[order], minute[order], code[order]
+        starts = np.flatnonzero(np.diff(minute, prepend=-1))
+        ends = [*starts[1:].tolist(), len(minute)]
+        return [
+            (int(minute[a]), Figures(owner[a:b], code[a:b], sums[0][a:b], sums[1][a:b], sums[2][a:b]))
+            for a, b in zip(starts.tolist(), ends, strict=True)
+        ]
 
     async def insert(self, rows: pa.Table) -> None:
         """Store events. The same again is one row: the first position wins."""

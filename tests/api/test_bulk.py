@@ -6,7 +6,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
+from api.content.bulk import import_pieces
+from api.content.schemas import ImportedPiece
+from api.users.models import User
 from wire.events import ContentEvent
 
 PIECE = {"source_ref": "/a.html", "type": "custom", "title": "/a.html", "platforms": ["web"], "status": "published"}
@@ -79,11 +83,11 @@ async def test_the_same_name_in_two_organizations_is_two_pieces(client, team, st
 
 
 async def test_imports_of_the_same_pieces_at_once_create_each_once(client, team) -> None:
-    pieces = [{**PIECE, "source_ref": str(n)} for n in range(200)]
+    pieces = [{**PIECE, "source_ref": str(n)} for n in range(1000)]
     answers = await asyncio.gather(
         bulk(client, team.org_admin, pieces),
         bulk(client, team.org_admin, pieces[::-1]),
-        bulk(client, team.super_admin, pieces[100:] + pieces[:100]),
+        bulk(client, team.super_admin, pieces[500:] + pieces[:500]),
     )
     ids: dict[str, set[str]] = {}
     created = 0
@@ -92,7 +96,7 @@ async def test_imports_of_the_same_pieces_at_once_create_each_once(client, team)
         for row in answer.json():
             ids.setdefault(row["source_ref"], set()).add(row["id"])
             created += row["created"]
-    assert created == 200
+    assert created == 1000
     assert all(len(of_one) == 1 for of_one in ids.values())
 
 
@@ -126,3 +130,24 @@ async def test_one_piece_that_is_not_valid_refuses_the_whole_import(client, team
     answer = await bulk(client, team.org_admin, pieces)
     assert answer.status_code == 422
     assert await superuser.fetchval("SELECT count(*) FROM content WHERE organization_id = $1", team.id) == 0
+
+
+async def test_rows_go_in_by_order_of_name_so_that_imports_never_lock_each_other_up(app, team) -> None:
+    database = app.state.doors.database
+
+    async def take(session: Any, *names: str) -> list[bool]:
+        user = await session.scalar(select(User).where(User.id == team.org_admin.id))
+        pieces = [ImportedPiece(source_ref=name, type="custom", title=name) for name in names]
+        return [row.created for row in await import_pieces(session, user, pieces)]
+
+    async def second() -> list[bool]:
+        async with database.transaction(team.id) as session:
+            return await take(session, "z", "m", "a")
+
+    async with database.transaction(team.id) as session:
+        assert await take(session, "m") == [True]
+        waiting = asyncio.create_task(second())
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        assert await take(session, "z") == [True]
+    assert await waiting == [False, False, True]

@@ -80,7 +80,7 @@ async def test_a_redis_that_hangs_holds_nobody_up(settings, app) -> None:
     """A server that accepts and never answers."""
     hanging = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(30), "127.0.0.1", 0)
     port = hanging.sockets[0].getsockname()[1]
-    client: redis.asyncio.Redis = wire.redis.client(SecretStr(f"redis://127.0.0.1:{port}/0"), timeout_s=1)
+    client: redis.asyncio.Redis = wire.redis.client(SecretStr(f"redis://127.0.0.1:{port}/0"), timeout_s=5)
     async with asyncio.timeout(2):
         assert await RateLimit(client, "tests", amount=1, window_s=1).spend(new_id()) == {}
     await client.aclose()

@@ -16,12 +16,14 @@ from api.app import create_app
 from api.content.stats import Numbers, SnapshotCell, shape
 from wire.counters import (
     AS_OF,
-    COMPLETE_SINCE,
-    KEEP_LARGER,
     KEEP_LATEST,
+    SNAPSHOTS_WHOLE,
     Cell,
     encode_cells,
     minute_key,
+    partition_of,
+    piece_field,
+    position_key,
     snapshots_key,
     totals_key,
 )
@@ -101,7 +103,7 @@ async def piece(client, team) -> UUID:
 @pytest.fixture
 async def redis(app) -> Any:
     """The application's Redis, without the marks of other tests."""
-    await app.state.doors.redis.delete(AS_OF, COMPLETE_SINCE)
+    await app.state.doors.redis.delete(AS_OF, SNAPSHOTS_WHOLE, *(position_key(of) for of in range(EVENTS.partitions)))
     return app.state.doors.redis
 
 
@@ -117,8 +119,15 @@ async def ask(client, team, piece: UUID) -> dict[str, Any]:
     return answer.json()
 
 
-async def count_in_redis(redis: Any, key: str, version: int, counted: list[Cell]) -> None:
-    assert await redis.eval(KEEP_LARGER, 1, key, version, encode_cells(counted), 7200) == 1
+async def count_in_redis(redis: Any, team, piece: UUID, counted: list[Cell], minute: int | None = None) -> None:
+    of = partition_of(piece)
+    key = totals_key(of) if minute is None else minute_key(of, minute)
+    await redis.hset(key, piece_field(team.id, piece), encode_cells(counted))
+
+
+async def say_whole(redis: Any, piece: UUID) -> None:
+    await redis.set(position_key(partition_of(piece)), 1)
+    await redis.set(SNAPSHOTS_WHOLE, 1)
 
 
 def in_clickhouse(settings, table: str, columns: list[str], rows: list[list[Any]]) -> None:
@@ -132,12 +141,10 @@ MINUTES = ["organization_id", "content_id", "minute", "platform", "kind", "count
 
 async def test_all_is_read_from_redis_where_redis_is_complete(client, team, piece, redis, now) -> None:
     now_ms, minute = int(now.timestamp() * 1000), int(now.timestamp()) // 60
-    await redis.set(COMPLETE_SINCE, now_ms - 62 * 60_000)
+    await say_whole(redis, piece)
     await redis.hset(AS_OF, str(partition(piece, EVENTS.partitions)), now_ms - 1500)
-    await count_in_redis(
-        redis, totals_key(team.id, piece), 12, [Cell("web", "view", 11, 4, 0), Cell("x", "read", 1, 0, 2500)]
-    )
-    await count_in_redis(redis, minute_key(team.id, piece, minute - 3), 2, [Cell("web", "view", 2, 0, 0)])
+    await count_in_redis(redis, team, piece, [Cell("web", "view", 11, 4, 0), Cell("x", "read", 1, 0, 2500)])
+    await count_in_redis(redis, team, piece, [Cell("web", "view", 2, 0, 0)], minute - 3)
     field = ("facebook|share", now_ms - 60_000, 42)
     assert await redis.eval(KEEP_LATEST, 1, snapshots_key(team.id, piece), *field) == 1
     stats = await ask(client, team, piece)
@@ -172,15 +179,12 @@ async def test_all_is_read_from_clickhouse_where_redis_has_nothing(client, team,
     assert stats["as_of"] is None
 
 
-@pytest.mark.parametrize("complete_minutes_ago", [None, 60])
 async def test_minutes_come_from_clickhouse_while_redis_may_have_missed_some(
-    client, team, piece, redis, settings, now, complete_minutes_ago
+    client, team, piece, redis, settings, now
 ) -> None:
     minute = int(now.timestamp()) // 60
-    if complete_minutes_ago is not None:
-        await redis.set(COMPLETE_SINCE, int(now.timestamp() * 1000) - complete_minutes_ago * 60_000)
-    await count_in_redis(redis, totals_key(team.id, piece), 9, [Cell("web", "view", 9, 0, 0)])
-    await count_in_redis(redis, minute_key(team.id, piece, minute - 1), 1, [Cell("web", "view", 1, 0, 0)])
+    await count_in_redis(redis, team, piece, [Cell("web", "view", 9, 0, 0)])
+    await count_in_redis(redis, team, piece, [Cell("web", "view", 1, 0, 0)], minute - 1)
     at = datetime.fromtimestamp((minute - 1) * 60, UTC)
     in_clickhouse(settings, "engagement_minutes", MINUTES, [[team.id, piece, at, "web", "view", 9, 0, 0]])
     stats = await ask(client, team, piece)
@@ -215,8 +219,8 @@ async def test_without_clickhouse_complete_numbers_in_redis_are_answered_and_oth
 ) -> None:
     away = {"clickhouse_url": SecretStr("http://127.0.0.1:1/default")}
     assert (await ask_elsewhere(settings, team, piece, **away)).status_code == 503
-    await redis.set(COMPLETE_SINCE, int(now.timestamp() * 1000) - 62 * 60_000)
-    await count_in_redis(redis, totals_key(team.id, piece), 9, [Cell("web", "view", 9, 0, 0)])
+    await say_whole(redis, piece)
+    await count_in_redis(redis, team, piece, [Cell("web", "view", 9, 0, 0)])
     stats = await ask_elsewhere(settings, team, piece, **away)
     assert (stats.status_code, stats.json()["totals"]) == (200, {"view": 9})
 

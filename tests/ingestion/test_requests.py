@@ -1,6 +1,7 @@
 """What refuses a whole request, and how it says so."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import secrets
@@ -215,3 +216,26 @@ async def test_no_json_whatever_makes_it_fail_and_each_item_is_answered(
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 0
     assert [refused["index"] for refused in answer.json()["rejected"]] == list(range(len(sent)))
+
+
+@pytest.mark.parametrize("start", [b"GET /healthz HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nX-Long: ", b"GET /"])
+async def test_headers_without_end_are_hung_up_on(collecting: Any, start: bytes) -> None:
+    port = int(collecting.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    endless = b"a" * 1000 if b"X-Long" in start or start == b"GET /" else b"X-A: 1\r\n" * 100
+    writer.write(start)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1000):
+            writer.write(endless)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+async def test_requests_one_after_the_other_on_one_connection_may_be_longer_together(
+    collecting: Any, organization: Any
+) -> None:
+    for _ in range(20):
+        answer = await collecting.events([], organization.key, x_padding="a" * 10_000)
+        assert answer.status_code == 202

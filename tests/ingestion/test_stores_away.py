@@ -147,6 +147,8 @@ async def test_a_collector_starts_without_kafka_and_outlives_it(
             assert (await collecting.events([event], organization.key)).json()["accepted"] == 1
 
             broker.end(signal.SIGKILL)
+            ready = await collecting.client.get(f"{collecting.url}/readyz")
+            assert (ready.status_code, ready.json()) == (503, {"kafka": False, "postgres": True})
             waiting = asyncio.create_task(collecting.events([organization.event(content)], organization.key))
             await asyncio.sleep(0.5)
             broker.start()

@@ -175,7 +175,7 @@ def test_somebody_elses_folder_is_refused(tmp_path: Path, small: Any) -> None:
     assert "belongs to user 12345" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["up", "status", "logs", "down", "reset", "token", "keys", "env"])
+@pytest.mark.parametrize("verb", ["up", "status", "logs", "down", "reset", "token", "keys", "env", "import", "verify"])
 def test_help_says_what_each_verb_does(verb: str) -> None:
     assert verb in CliRunner().invoke(app, ["--help"]).stdout
     assert f"Usage: tallywire {verb}" in CliRunner().invoke(app, [verb, "--help"], prog_name="tallywire").stdout

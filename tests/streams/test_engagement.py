@@ -108,18 +108,21 @@ async def figures_of(doors: Doors, table: str, organization: UUID) -> Figures:
     return {(row[0], row[1], row[2], row[3]): (row[4], row[5], row[6]) for row in found.result_rows}
 
 
-async def counters_of(doors: Doors, key: str) -> dict[tuple[str, str], tuple[int, int, int]]:
-    cells = await doors.redis.hget(key, "cells")
+async def counters_of(doors: Doors, key: str, piece: bytes) -> dict[tuple[str, str], tuple[int, int, int]]:
+    cells = await doors.redis.hget(key, piece)
     return {(c.platform, c.kind): (c.count, c.robots, c.value) for c in counters.decode_cells(cells)} if cells else {}
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_crashes_zombies_and_duplicates_change_no_figure(doors: Doors, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+async def test_crashes_zombies_duplicates_and_a_redis_emptied_or_turned_back_change_no_figure(
+    doors: Doors, seed: int
+) -> None:
     chance, organization = random.Random(seed), uuid4()
     log, expected = make_log(organization, chance)
     stored = dict.fromkeys(log, 0)
     worker, reached = await begin(doors, stored), dict(stored)
     zombies: list[tuple[EngagementProcessor, dict[int, int]]] = []
+    saved: dict[bytes, bytes] = {}
     for _ in range(2000):
         if all(stored[p] == len(log[p]) for p in log):
             break
@@ -135,22 +138,32 @@ async def test_crashes_zombies_and_duplicates_change_no_figure(doors: Doors, see
         elif fate < 0.75:
             zombies.append((worker, dict(reached)))
             worker, reached = await begin(doors, stored), dict(stored)
+        elif fate < 0.8:
+            await doors.redis.flushdb()
+        elif fate < 0.85:
+            saved = {key: await doors.redis.dump(key) for key in await doors.redis.keys()}
+        elif fate < 0.9:
+            await doors.redis.flushdb()
+            for key, value in saved.items():
+                await doors.redis.restore(key, 0, value)
         elif zombies:
             awake, its = chance.choice(zombies)
             await awake.process([m for p in log for m in log[p][its[p] : its[p] + 2]])
             its.update({p: min(its[p] + 2, len(log[p])) for p in log})
 
+    await begin(doors, stored)
     assert await figures_of(doors, "engagement_events", organization) == expected
     assert await figures_of(doors, "engagement_minutes", organization) == expected
     for content in {key[0] for key in expected}:
         totals: dict[tuple[str, str], tuple[int, int, int]] = {}
+        mine, piece = counters.partition_of(content), counters.piece_field(organization, content)
         for (of, minute, platform, kind), (count, robots, value) in expected.items():
             if of == content:
                 c, r, v = totals.get((platform, kind), (0, 0, 0))
                 totals[platform, kind] = (c + count, r + robots, v + value)
-                of_minute = await counters_of(doors, counters.minute_key(organization, content, minute))
+                of_minute = await counters_of(doors, counters.minute_key(mine, minute), piece)
                 assert of_minute[platform, kind] == (count, robots, value)
-        assert await counters_of(doors, counters.totals_key(organization, content)) == totals
+        assert await counters_of(doors, counters.totals_key(mine), piece) == totals
 
 
 async def test_an_envelope_that_does_not_decode_is_set_aside_and_the_next_is_counted(doors: Doors) -> None:
