@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 READY := .venv/.locked
+TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status logs reset test check format lock
@@ -27,8 +28,8 @@ logs: $(READY) ## Follow the logs of everything
 reset: $(READY) ## Stop everything and delete its data
 	@$(BIN)/tallywire reset
 
-test: $(READY) ## Every test, against real servers (KAFKA=apache: on Apache Kafka)
-	$(BIN)/pytest
+test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those; KAFKA=apache: on Apache Kafka)
+	$(BIN)/pytest $(TESTS)
 
 check: $(READY) ## Lint, format, types, directions of imports
 	$(BIN)/ruff check .
