@@ -76,7 +76,10 @@ class Supervisor:
         return task
 
     async def _start(self) -> None:
-        place, started = self._settle()
+        place, kafka = self._settle()
+        started = servers(kafka)
+        await together(self._install(place, server) for server in started)
+        self._state.kafka = kafka
         works = [self._start_server(place, server) for server in started]
         if not self._options.servers_only:
             works += [self._migrate(migration) for migration in services.MIGRATIONS]
@@ -87,8 +90,8 @@ class Supervisor:
         self._phase("ready")
         await watch.watch(self._folder, self._state, self._note)
 
-    def _settle(self) -> tuple[Place, tuple[Server, ...]]:
-        """Clear what an earlier supervisor left, choose ports, and write down what will be."""
+    def _settle(self) -> tuple[Place, str]:
+        """Clear what an earlier supervisor left, choose ports and the kind of Kafka, and write down what will be."""
         before = state.read(self._folder) or State()
         if before.boot == processes.boot_id():
             left = [child.process for child in before.children.values() if child.process]
@@ -98,30 +101,33 @@ class Supervisor:
         kafka = self._options.kafka or before.kafka
         if kafka not in KAFKAS:
             raise Refused(f"KAFKA={kafka} is not known; it may be {' or '.join(KAFKAS)}")
-        mine = servers(kafka)
-        names = [port for server in mine if not self._external(server) for port in server.ports]
+        names = [port for server in servers(kafka) if not self._external(server) for port in server.ports]
         names += services.PORTS
         chosen, notes = ports.choose(names, before.ports, any_free=self._options.any_ports)
         place = Place(self._folder, {**before.ports, **chosen})
         self._state.supervisor = state.this_process()
         self._state.boot = processes.boot_id()
         self._state.started_at = datetime.now(UTC)
-        self._state.kafka = kafka
+        self._state.kafka = before.kafka
         self._state.ports = dict(place.ports)
         self._state.given = sorted(self._given)
         self._state.environment = addresses.assemble(place, kafka, self._given)
         self._state.notes += notes
         self._report()
-        return place, mine
+        return place, kafka
 
     def _external(self, server: Server) -> str | None:
         return addresses.external(server, self._given)
+
+    async def _install(self, place: Place, server: Server) -> None:
+        """Before anything starts: what must be fetched may take minutes."""
+        if not self._external(server):
+            await asyncio.to_thread(server.install, place, self._note_from_thread())
 
     async def _start_server(self, place: Place, server: Server) -> None:
         if address := self._external(server):
             await self._find_external(server, address)
         else:
-            await asyncio.to_thread(server.install, place, self._note_from_thread())
             for child in await asyncio.to_thread(server.prepare, place):
                 await self._start_child(child)
         self._done[server.name].set()

@@ -48,7 +48,16 @@ def install(place: Place, say: Callable[[str], None]) -> None:
         raise Refused("KAFKA=apache fetches its jars by Maven: apt-get install maven (or leave out KAFKA=apache)")
     say("fetching Apache Kafka from Maven Central")
     draft = jars.with_name(f"{jars.name}.draft")
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={draft}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "-Dstyle.color=never",
+        "-f",
+        str(POM),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={draft}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 — our own words
     if done.returncode:
         raise Refused(f"Maven could not fetch Apache Kafka:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -1,6 +1,7 @@
 """Apache Kafka on the JVM, as KAFKA=apache starts it."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,18 @@ def test_without_java_it_says_what_to_type(tmp_path: Any, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused, match="apt-get install openjdk-17-jre-headless"):
         kafka_apache.install(Place(Folder(tmp_path), {}), print)
+
+
+def test_an_apache_kafka_that_could_not_start_is_not_tried_again(small: Any) -> None:
+    del small.given["TALLYWIRE_KAFKA_URL"]
+    (small.folder.root / "bin").mkdir(parents=True)
+    for name in ("setpriv", "sh", "env"):
+        (small.folder.root / "bin" / name).symlink_to(shutil.which(name) or name)
+    done = small.tallywire("up", "--servers-only", "--any-ports", KAFKA="apache", PATH=str(small.folder.root / "bin"))
+    assert done.returncode == 1
+    assert "KAFKA=apache needs Java 17" in done.stderr
+    assert "ready" in small.up().stdout
+    assert small.status()["kafka"] == "tansu"
 
 
 def test_an_unknown_kafka_is_refused(small: Any) -> None:

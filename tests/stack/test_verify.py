@@ -23,7 +23,7 @@ import wire.redis
 from analytics.migrate import migrate
 from api.migrate import migrate as migrate_postgres
 from stack import environment
-from stack.__main__ import app
+from stack.__main__ import application
 from stack.figures import Counter, Place, Stores
 from stack.verify import (
     AGGREGATE,
@@ -448,7 +448,7 @@ def test_only_a_figure_between_the_ledgers_two_is_in_flight() -> None:
 @pytest.fixture
 def tallywire(system: System, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(environment, "load", lambda _data: system.settings)
-    return lambda *words: CliRunner().invoke(app, ["verify", *words])
+    return lambda *words: CliRunner().invoke(application(), ["verify", *words])
 
 
 async def _invoked(tallywire: Callable[..., Any], *words: str) -> Any:
