@@ -58,12 +58,15 @@ async def _ensure_key(place: Place, api_url: str) -> None:
         login = {"username": EMAIL, "password": place.secret(PASSWORD)}
         token = _ok(await client.post("/auth/token", data=login))["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        if file.exists():
-            listed = await client.get("/write-keys")
-            if local_key(place.folder).id in listed.text:
-                return
+        if file.exists() and still_valid(local_key(place.folder), (await client.get("/write-keys")).json()):
+            return
         made = _ok(await client.post("/write-keys", json={"name": KEY_NAME, "rights": RIGHTS}))
     write_private(file, msgspec.json.encode(LocalKey(id=str(made["id"]), key=str(made["key"]))).decode())
+
+
+def still_valid(key: LocalKey, listed: list[dict[str, object]]) -> bool:
+    """Whether the API lists a key as one that was not revoked."""
+    return any(each["id"] == key.id and each["revoked_at"] is None for each in listed)
 
 
 def _ok(answer: httpx2.Response) -> dict[str, object]:
