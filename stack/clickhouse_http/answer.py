@@ -126,7 +126,7 @@ def _pull(stream: StreamingResult) -> tuple[bytes, int, bool]:
     pieces: list[bytes] = []
     size = rows = 0
     while size < BLOCK_BYTES:
-        piece = stream.fetch()  # type: ignore[no-untyped-call]  # chDB has not annotated it
+        piece = stream.fetch()
         data = bytes(piece.bytes()) if piece is not None else b""
         if not data:
             return b"".join(pieces), rows, False

@@ -26,7 +26,7 @@ class System:
     given: dict[str, str] = field(default_factory=dict)
 
     def tallywire(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        environment = {**without_ours(), "TALLYWIRE_DATA": str(self.folder.root), **self.given, **more}
+        environment = {**without_ours(), "TALLYWIRE_DATA": str(self.folder.root), "KAFKA": "", **self.given, **more}
         environment["NO_COLOR"] = "1"
         command = [sys.executable, "-m", "stack", *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
