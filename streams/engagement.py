@@ -111,12 +111,14 @@ class EngagementProcessor:
 
     async def _advance(self, changed: dict[int, Update], reached: dict[int, int]) -> list[int]:
         """Move the counters on; answers the partitions of which Redis has lost something."""
-        lost = []
-        for partition, update in changed.items():
-            written, to = self._written[partition], reached[partition]
-            if await self._counters.advance(partition, written, to, update) < position_text(written):
-                lost.append(partition)
-            self._written[partition] = to
+        answers = await asyncio.gather(
+            *(
+                self._counters.advance(partition, self._written[partition], reached[partition], update)
+                for partition, update in changed.items()
+            )
+        )
+        lost = [of for of, held in zip(changed, answers, strict=True) if held < position_text(self._written[of])]
+        self._written |= {partition: reached[partition] for partition in changed}
         return lost
 
     async def _repair(self, partition: int) -> None:

@@ -16,6 +16,11 @@ from wire.errors import Poison
 from wire.events import KINDS
 
 _KINDS: Final = pa.array(KINDS, pa.string())
+_MINUTES: Final = 1024
+"""How many minutes the rows' order tells apart."""
+_ABOVE_IDS: Final = np.uint64(54)
+_VARIANT: Final = np.uint64(2)
+"""Bits at the top of an id's low word that are the same in all."""
 
 
 @dataclass
@@ -116,9 +121,23 @@ def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
 
 
 def _in_ledger_order(batch: Batch, rows: Rows) -> Rows:
-    """ClickHouse compares the low words of UUIDs first; those of one minute almost never tie."""
-    organization, content, id_ = batch.content[rows, 1], batch.content[rows, 3], batch.id[rows, 1]
-    keys = [id_, batch.minute[rows], content]
-    if len(rows) and (organization != organization[0]).any():
-        keys.append(organization)
-    return rows[np.lexsort(keys)]
+    """The rows by organization, content, minute and id; ClickHouse compares the low words of UUIDs first.
+
+    Word by word: a key is the rank so far, and below it as much of the next word as has room. The bits that are cut off
+    decide almost never, and then ClickHouse sorts once more: the order is about cost, not about what is stored.
+    """
+    if len(rows) == 0:
+        return rows
+    organization, content, minute = batch.content[rows, 1], batch.content[rows, 3], batch.minute[rows]
+    since = np.minimum(minute - minute.min(), _MINUTES - 1).astype(np.uint64)
+    words = [content, since << _ABOVE_IDS | batch.id[rows, 1] << _VARIANT >> (np.uint64(64) - _ABOVE_IDS)]
+    if (organization != organization[0]).any():
+        words.insert(0, organization)
+    order, rank = np.arange(len(rows)), np.zeros(len(rows), np.uint64)
+    for word in words:
+        bits = int(rank[-1]).bit_length()
+        key = rank << np.uint64(64 - bits) | word[order] >> np.uint64(bits) if bits else word[order]
+        by_key = np.argsort(key)
+        order, key = order[by_key], key[by_key]
+        rank = np.cumsum(np.diff(key, prepend=key[:1]) != 0).astype(np.uint64)
+    return rows[order]

@@ -7,7 +7,8 @@ import structlog
 
 from streams.envelopes import Platforms
 from streams.index import Words
-from streams.sinks.counters import NOTHING, Counters, Update, by_partition, encoded, watched_from
+from streams.sinks.cells_json import encoded
+from streams.sinks.counters import NOTHING, Counters, Update, by_partition, watched_from
 from streams.sinks.ledger import Ledger
 from wire.counters import position_text
 

@@ -10,10 +10,10 @@ import redis.asyncio
 from redis.commands.core import AsyncScript
 
 from streams.buckets import Counted
-from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Rows, Words
 from streams.retry import until_done
+from streams.sinks.cells_json import encoded
 from wire.counters import (
     ADVANCE,
     MINUTE_TTL_SECONDS,
@@ -23,7 +23,6 @@ from wire.counters import (
     position_text,
     totals_key,
 )
-from wire.events import KINDS
 from wire.ids import partitions
 from wire.topics import EVENTS
 
@@ -57,26 +56,6 @@ class Update:
 def watched_from(now_s: float) -> int:
     """The oldest minute that is still kept."""
     return int(now_s) // 60 - _MINUTES_KEPT
-
-
-def encoded(figures: Figures, platforms: Platforms) -> list[tuple[int, bytes]]:
-    """Figures grouped by owner -> each owner and its cells as `wire.counters` has them."""
-    named = {
-        code: f'["{platforms.names[code >> 8]}","{KINDS[code & 0xFF]}",' for code in np.unique(figures.code).tolist()
-    }
-    columns = (figures.owner, figures.code, figures.count, figures.robots, figures.value)
-    grouped: list[tuple[int, bytes]] = []
-    cells: list[str] = []
-    owner = -1
-    for of, code, count, robots, value in zip(*(column.tolist() for column in columns), strict=True):
-        if of != owner and cells:
-            grouped.append((owner, f"[{','.join(cells)}]".encode()))
-            cells = []
-        owner = of
-        cells.append(f"{named[code]}{count},{robots},{value}]")
-    if cells:
-        grouped.append((owner, f"[{','.join(cells)}]".encode()))
-    return grouped
 
 
 def by_partition(contents: Words, owners: Rows, cells: Iterable[tuple[int, bytes]]) -> dict[int, Pieces]:
