@@ -6,7 +6,7 @@ READY := .venv/.locked
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs reset test check format lock
+.PHONY: help setup up down status logs reset test bench check format lock
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ reset: $(READY) ## Stop everything and delete its data
 test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those; KAFKA=apache: on Apache Kafka)
 	$(BIN)/pytest $(TESTS)
 
+bench: $(READY) .venv-bench/.locked ## Measure it beside its peers, a quarter of an hour; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
 check: $(READY) ## Lint, format, types, directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +46,7 @@ format: $(READY) ## Put the code in shape
 
 lock: $(UV) ## Resolve pyproject.toml into requirements.lock again
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --upgrade --quiet -o requirements.lock
+	$(UV) pip compile benchmarks/requirements.in --group bench --universal --python-version 3.11 --generate-hashes --upgrade --quiet -o benchmarks/requirements.lock
 
 # A folder of its own: no quarrel with a system Python that forbids pip, and nothing outside the checkout changes.
 .uv/bin/uv:
@@ -55,4 +59,10 @@ $(READY): requirements.lock pyproject.toml $(if $(wildcard $(UV)),,.uv/bin/uv)
 	@echo "fetching Python packages (the first time about 800 MB)"
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv-bench/.locked: benchmarks/requirements.lock $(if $(wildcard $(UV)),,.uv/bin/uv)
+	@test -x .venv-bench/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-bench
+	@echo "fetching the peers' packages"
+	@$(UV) pip sync --quiet --compile-bytecode --python .venv-bench/bin/python benchmarks/requirements.lock
 	@touch $@

@@ -1,0 +1,129 @@
+"""`python -m benchmarks`: start servers, let every contender of every row run, tell."""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data, log, report
+from benchmarks.contenders.result import digest
+from benchmarks.place import Task, fresh_tables, place, with_writer
+from benchmarks.processes import placed, use_cores
+from benchmarks.rows import FULL, QUICK, Contender, Row, rows
+from wire.topics import DEFAULT_PARTITIONS
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / ".venv-bench" / "bin" / "python"
+WRITERS_PIECES = 2_000
+GIVE_UP_S = 300
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Measure; print the table; with --quick nothing is written but to --results."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks")
+    words.add_argument("--quick", action="store_true", help="small numbers: does everything run and count right?")
+    words.add_argument("--rows", default="", help="only rows whose name has this in it")
+    words.add_argument("--results", type=Path, help="where the results go, as JSON")
+    given = words.parse_args()
+    chosen = [row for row in rows(QUICK if given.quick else FULL) if given.rows in row.name]
+    runs = (QUICK if given.quick else FULL).runs
+    loads = [os.getloadavg()[0]]
+    measured: dict[str, list[Result]] = {}
+    for name in dict.fromkeys(row.place for row in chosen):
+        use_cores(all_of_them=name == "whole")
+        with place() as task:
+            measured |= _measured([row for row in chosen if row.place == name], runs, task)
+    loads.append(os.getloadavg()[0])
+    told = report.told(chosen, measured, loads)
+    if not given.quick and not given.rows:
+        (ROOT / "docs" / "benchmarks.md").write_text(report.page(told))
+    results = given.results or (None if given.quick or given.rows else ROOT / "benchmarks" / "results.json")
+    if results:
+        results.write_text(json.dumps(told, indent=1) + "\n")
+    print(report.table(told))
+
+
+def _measured(chosen: list[Row], runs: int, task: Task) -> dict[str, list[Result]]:
+    """By `row/label`: what each run of a contender told. Contenders take turns, so that noise meets all of them."""
+    found: dict[str, list[Result]] = {}
+    topics: dict[int, tuple[str, str]] = {}
+    same: dict[str, Result] = {}
+    for run in range(runs):
+        for row in chosen:
+            for contender in row.contenders:
+                once = f"{run} {contender.module} {contender.task}"
+                if once not in same:
+                    given = asyncio.run(with_writer(task, WRITERS_PIECES)) if row.writer else task
+                    same[once] = _one(contender, run, given, topics)
+                found.setdefault(f"{row.name}/{contender.label}", []).append(same[once])
+                _say(f"run {run + 1}: {row.name}: {contender.label}: {report.short(same[once])}")
+    return found
+
+
+def _one(contender: Contender, run: int, task: Task, topics: dict[int, tuple[str, str]]) -> Result:
+    told = {**task, **contender.task, "seed": run + 1, "run": f"{contender.module}-{run}", "peers_python": str(PEERS)}
+    if (contender.peer or told.get("server") == "fastapi") and not PEERS.exists():
+        return {"skipped": "its packages are not installed: make bench installs them"}
+    expected = None
+    if contender.json_topic:
+        topic, expected = _json_topic(contender.task["events"], task, topics)
+        told |= {"topic": topic, "folder": str(_folder(task, told["run"])), "pids": {}, "environment": {}}
+    elif told.get("server") == "fastapi":
+        told["topic"] = f"posted-{time.time_ns()}"
+        asyncio.run(log.make_topic(f"kafka://{task['kafka']}", told["topic"], DEFAULT_PARTITIONS))
+    elif contender.module in {"tallywire_streams", "latency"}:
+        told |= {"environment": task["of_worker"]}
+    else:
+        told = fresh_tables(told)
+    result = _run(contender, told)
+    if expected is not None:
+        result["equal"] = result.get("digest") == expected
+    return result
+
+
+def _json_topic(events: int, task: Task, topics: dict[int, tuple[str, str]]) -> tuple[str, str]:
+    """A topic of so many events as JSON, filled once, and the fingerprint of its independent count."""
+    if events not in topics:
+        topic, kafka_url = f"json-{events}", f"kafka://{task['kafka']}"
+        of = data.happened(events, 2_000, seed=1, until_ms=int(time.time() * 1000))
+        asyncio.run(log.make_topic(kafka_url, topic, DEFAULT_PARTITIONS))
+        asyncio.run(log.fill(kafka_url, topic, data.messages(of, DEFAULT_PARTITIONS)))
+        topics[events] = topic, digest(data.counts(of))
+    return topics[events]
+
+
+def _folder(task: Task, name: str) -> Path:
+    folder = Path(task["folder"]) / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _run(contender: Contender, told: Task) -> Result:
+    """A contender's own line. Raises RuntimeError, with what it said, where there is none."""
+    python = str(PEERS) if contender.peer else sys.executable
+    command = [python, "-m", f"benchmarks.contenders.{contender.module}", json.dumps(told)]
+    if contender.module not in {"http", "latency", "tallywire_streams"}:
+        command = placed(told, *command)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=GIVE_UP_S, check=False)
+    lines = [line[line.index('{"events"') :] for line in done.stdout.splitlines() if '{"events"' in line]
+    if not lines:
+        raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
+    result: Result = json.loads(lines[-1])
+    return result
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    assert find_spec("streams"), "run it from the checkout"
+    main()

@@ -1,0 +1,141 @@
+"""Results -> the table on the terminal, and the page in docs."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rows import Row
+
+Result = dict[str, Any]
+Told = dict[str, Any]
+
+
+def told(rows: Sequence[Row], measured: dict[str, list[Result]], loads: Sequence[float]) -> Told:
+    """Everything, ready to be kept: the machine, versions, and per row the contenders' medians, ratios and runs."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for results in measured.values():
+        for result in results:
+            versions |= result.get("versions", {})
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "kernel": platform.release(), "load": list(loads)},
+        "versions": dict(sorted(versions.items())),
+        "rows": [_row(row, measured) for row in rows],
+    }
+
+
+def _row(row: Row, measured: dict[str, list[Result]]) -> Told:
+    contenders = []
+    ours: list[float] = []
+    for contender in row.contenders:
+        results = measured[f"{row.name}/{contender.label}"]
+        entry: Told = {"label": contender.label, "runs": results}
+        if rates := [rate(result) for result in results if "skipped" not in result]:
+            ours = ours or rates
+            entry |= {"median": statistics.median(rates), "least": min(rates), "most": max(rates)}
+            entry["ratio"] = statistics.median(a / b for a, b in zip(ours, rates, strict=True))
+            entry["reach"] = row.reach.get(contender.label)
+        contenders.append(entry)
+    return {"name": row.name, "unit": row.unit, "contenders": contenders}
+
+
+def rate(result: Result) -> float:
+    """Events for each second of CPU."""
+    return float(result["events"] / result["cpu_seconds"])
+
+
+def short(result: Result) -> str:
+    """A result in a few words."""
+    if "skipped" in result:
+        return f"skipped, {result['skipped']}"
+    equal = {True: ", counts equal", False: ", COUNTS DIFFER", None: ""}[result.get("equal")]
+    return f"{result['events']:,} events, {rate(result):,.0f} a CPU second{equal}"
+
+
+def table(of: Told) -> str:
+    """The whole as text, in Markdown, which a terminal shows well enough."""
+    machine, versions = of["machine"], ", ".join(f"{name} {version}" for name, version in of["versions"].items())
+    load = " to ".join(f"{value:.1f}" for value in machine["load"])
+    lines = [
+        f"Measured {of['at']} on {machine['cores']} x {machine['cpu']}, Linux {machine['kernel']}, load {load}.",
+        f"Versions: {versions}.",
+    ]
+    for row in of["rows"]:
+        lines += ["", f"**{row['name']}**", ""]
+        shape = {"ns of CPU an event": _stages, "seconds": _latency}.get(row["unit"], _rates)
+        lines += shape(row)
+    return "\n".join(lines)
+
+
+def _rates(row: Told) -> list[str]:
+    head = (
+        f"| | {row['unit']}, median [least - most] | {row['contenders'][0]['label']} is | to reach | counts | memory |"
+    )
+    lines = [head, "|---|--:|--:|--:|---|--:|"]
+    for entry in row["contenders"]:
+        if "median" not in entry:
+            lines.append(f"| {entry['label']} | {entry['runs'][0]['skipped']} | | | | |")
+            continue
+        spread = f"{entry['median']:,.0f} [{entry['least']:,.0f} - {entry['most']:,.0f}]"
+        reach = f"{entry['reach']:g}x" if entry["reach"] else ""
+        memory = max(run["rss_mb"] for run in entry["runs"])
+        counts = _counts([run["equal"] for run in entry["runs"] if "equal" in run])
+        lines.append(f"| {entry['label']} | {spread} | {entry['ratio']:.2f}x | {reach} | {counts} | {memory:,.0f} MB |")
+    return lines
+
+
+def _counts(equal: list[bool]) -> str:
+    if not equal:
+        return ""
+    return "equal" if all(equal) else "DIFFER"
+
+
+def _stages(row: Told) -> list[str]:
+    runs = row["contenders"][0]["runs"]
+    medians = {name: statistics.median(run["ns"][name] for run in runs) for name in runs[0]["ns"]}
+    head = ["| stage | ns of CPU an event, median |", "|---|--:|"]
+    return [*head, *(f"| {name} | {median:,.0f} |" for name, median in medians.items())]
+
+
+def _latency(row: Told) -> list[str]:
+    runs = row["contenders"][0]["runs"]
+    capacity = statistics.median(run["capacity"] for run in runs)
+    lines = [f"Capacity: {capacity:,.0f} events a second on all cores, the load's own cost included.", ""]
+    lines += ["| load | Redis p50 | Redis p99 | ClickHouse p50 | ClickHouse p99 |", "|---|--:|--:|--:|--:|"]
+    names = ("redis_p50_s", "redis_p99_s", "clickhouse_p50_s", "clickhouse_p99_s")
+    for part in runs[0]["levels"]:
+        figures = [statistics.median(run["levels"][part][name] for run in runs) for name in names]
+        lines.append(f"| {part} % | " + " | ".join(f"{figure:.2f} s" for figure in figures) + " |")
+    return lines
+
+
+def page(of: Told) -> str:
+    """The page in docs."""
+    return f"""# Benchmarks
+
+Written by `make bench`; every number here comes from one run of it, whose raw results are in `benchmarks/results.json`.
+
+- The figure is events for each second of CPU, which other work on the machine disturbs least; three runs, contenders by
+  turns, medians, and ratios of the same run. What is measured has a core to itself, and the broker, the stores and the
+  load have the other.
+- Tallywire's CPU is that of its worker, ClickHouse and Valkey together, merges until two seconds after the last event
+  included, with every sink on; the peers count into memory and write nothing. The broker is in nobody's figure.
+- Peers' clocks start at their first event, Tallywire's when a warm worker finds the filled log: start-up is in none.
+- Peers read one JSON message an event; Tallywire reads what its collector makes of the same events: envelopes, here of
+  1,000. What the collector costs is in the rows on HTTP.
+- Every contender's counts are compared with an independent count of the same events, cell by cell; the ledger, the
+  aggregates and Redis are read back and compared too, and what a collector accepted is counted in the log.
+
+{table(of)}
+"""
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
