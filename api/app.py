@@ -8,11 +8,14 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from api import handlers, health
+from api.approvals.endpoints import router as policies_router
 from api.auth.endpoints import router as auth_router
+from api.content.actions import router as actions_router
 from api.content.endpoints import router as content_router
 from api.doors import open_doors
 from api.edge import Edge
 from api.openapi import document
+from api.trail import router as audit_router
 from api.write_keys.endpoints import router as write_keys_router
 from wire.settings import Settings
 
@@ -45,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(health.router)
     routes = APIRouter(prefix=PREFIX)
-    for router in (auth_router, content_router, write_keys_router):
+    for router in (auth_router, content_router, actions_router, policies_router, audit_router, write_keys_router):
         routes.include_router(router)
     app.include_router(routes)
     handlers.install(app)

@@ -5,6 +5,7 @@ Refusal
 ├── Unauthenticated   401   no token, or one that does not hold
 ├── Forbidden         403   signed in, but not allowed
 ├── NotFound          404   not there, or another organization's: the two read alike
+├── Conflict          409   what is asked for is not possible as things stand
 ├── TooLarge          413   the body passes the limit
 ├── Invalid           422   JSON, but not what is asked for
 ├── TooMany           429   the limit of requests is spent
@@ -61,6 +62,12 @@ class NotFound(Refusal):
     """Nothing here that the caller may know of."""
 
     status, kind = 404, "not-found"
+
+
+class Conflict(Refusal):
+    """Not possible as things stand."""
+
+    status, kind = 409, "conflict"
 
 
 class TooLarge(Refusal):

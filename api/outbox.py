@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from wire.commands import Command, shard
 from wire.events import ContentEvent, encode
-from wire.topics import EVENTS_EXCHANGE
+from wire.topics import COMMANDS_EXCHANGE, EVENTS_EXCHANGE
 
 _APPEND = text("""
     INSERT INTO outbox (message_id, organization_id, exchange, routing_key, key, type, body)
-    VALUES (:message_id, :organization_id, :exchange, :type, :key, :type, :body)
+    VALUES (:message_id, :organization_id, :exchange, :routing_key, :key, :type, :body)
 """)
 
 
@@ -21,6 +23,7 @@ async def append(session: AsyncSession, events: Sequence[ContentEvent]) -> None:
             "message_id": event.id,
             "organization_id": event.organization_id,
             "exchange": EVENTS_EXCHANGE,
+            "routing_key": event.type,
             "type": event.type,
             "key": str(event.content_id),
             "body": encode(event),
@@ -29,3 +32,17 @@ async def append(session: AsyncSession, events: Sequence[ContentEvent]) -> None:
     ]
     if rows:
         await session.execute(_APPEND, rows)
+
+
+async def issue(session: AsyncSession, command: Command) -> None:
+    """Add a command of an organization; it goes to the shard of its key once the transaction has committed."""
+    row = {
+        "message_id": command.id,
+        "organization_id": command.organization_id,
+        "exchange": COMMANDS_EXCHANGE,
+        "routing_key": f"shard.{shard(command.key)}",
+        "type": command.type,
+        "key": command.key,
+        "body": msgspec.json.encode(command),
+    }
+    await session.execute(_APPEND, row)

@@ -62,9 +62,18 @@ class RecordSnapshots(msgspec.Struct, frozen=True, kw_only=True):
     updates: tuple[SnapshotTotal, ...]
 
 
+class PublishContent(msgspec.Struct, frozen=True, kw_only=True):
+    """`content.publish`: the text whose SHA-256 this is, and no other."""
+
+    content_id: UUID
+    sha256: str
+    actor_id: UUID
+
+
 SCORE_CONTENT = "content.score"
 RECORD_ENGAGEMENT = "content.record_engagement"
 RECORD_SNAPSHOTS = "content.record_snapshots"
+PUBLISH_CONTENT = "content.publish"
 
 
 def shard(key: str) -> int:

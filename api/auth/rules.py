@@ -12,16 +12,25 @@ class Permission(StrEnum):
 
     CREATE_CONTENT = "create content"
     EDIT_ANY_CONTENT = "edit content of others"
+    SUBMIT_CONTENT = "submit, publish, archive or restore content"
+    APPROVE_CONTENT = "approve or reject content"
+    MANAGE_POLICIES = "manage approval policies"
+    READ_AUDIT = "read the audit trail"
     IMPORT_CONTENT = "import content"
     MANAGE_WRITE_KEYS = "manage write keys"
 
 
 ADMINS: Final = frozenset({Role.SUPER_ADMIN, Role.ORG_ADMIN})
 EDITORS: Final = ADMINS | {Role.EDITOR}
+APPROVERS: Final = ADMINS | {Role.APPROVER}
 
 ROLES: Final = {
     Permission.CREATE_CONTENT: EDITORS,
     Permission.EDIT_ANY_CONTENT: EDITORS,
+    Permission.SUBMIT_CONTENT: EDITORS,
+    Permission.APPROVE_CONTENT: APPROVERS,
+    Permission.MANAGE_POLICIES: ADMINS,
+    Permission.READ_AUDIT: ADMINS,
     Permission.IMPORT_CONTENT: ADMINS,
     Permission.MANAGE_WRITE_KEYS: ADMINS,
 }

@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import outbox
+from api.content import revisions
 from api.content.models import Content
 from api.content.schemas import ImportedPiece, ImportedResponse
 from api.content.service import event_of
@@ -39,6 +40,7 @@ async def import_pieces(session: AsyncSession, caller: User, pieces: Sequence[Im
     created = set(inserted)
     known = await _by_source_ref(session, caller.organization_id, pieces)
     made = [piece for piece in known.values() if piece.id in created]
+    await revisions.record(session, [piece.id for piece in made], caller.id)
     await outbox.append(session, [event_of(piece, "content.created", caller.id, piece.created_at) for piece in made])
     return [_answer(known[piece.source_ref], created) for piece in pieces]
 

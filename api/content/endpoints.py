@@ -57,7 +57,7 @@ async def show(session: Session, caller: Caller, id: UUID) -> ContentResponse:  
     return ContentResponse.model_validate(await service.find(session, caller, id))
 
 
-@router.put("/{id}", responses=problems(400, 401, 403, 404, 413))
+@router.put("/{id}", responses=problems(400, 401, 403, 404, 409, 413))
 async def update(
     session: Session,
     caller: Caller,

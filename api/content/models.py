@@ -61,6 +61,7 @@ class Content(Base):
     )
     scheduled_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
+    publish_problem: Mapped[str | None]
     engagement_stats: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())

@@ -105,6 +105,7 @@ class ContentResponse(BaseModel):
     compliance_status: ComplianceStatus
     scheduled_at: datetime | None
     published_at: datetime | None
+    publish_problem: str | None = Field(description="why the last publication was refused; null where none was")
     engagement_stats: dict[str, Any] = Field(
         description="totals by platform and kind, and the platforms' own totals; `/stats` is fresher"
     )

@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import outbox
+from api import audit, outbox
+from api.approvals import service as approvals
 from api.auth.rules import Permission, allowed
-from api.content.models import Content
+from api.content import revisions
+from api.content.models import ComplianceStatus, Content, ContentStatus
 from api.content.schemas import ContentCreateRequest, ContentListQuery, ContentUpdateRequest
-from api.errors import Forbidden, NotFound
+from api.errors import Conflict, Forbidden, NotFound
 from api.users.models import User
 from wire.events import ContentEvent, ContentState
 from wire.ids import new_id
@@ -51,6 +53,8 @@ async def create(session: AsyncSession, caller: User, request: ContentCreateRequ
     )
     session.add(piece)
     await session.flush()
+    await revisions.record(session, [piece.id], caller.id)
+    await audit.append(session, caller, "content.created", piece.id, {"revision": 1})
     await outbox.append(session, [event_of(piece, "content.created", caller.id, piece.created_at)])
     return piece
 
@@ -78,14 +82,26 @@ async def page(session: AsyncSession, caller: User, query: ContentListQuery) -> 
 
 
 async def update(session: AsyncSession, caller: User, content_id: UUID, request: ContentUpdateRequest) -> Content:
-    """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden."""
+    """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden.
+
+    Approvals are of the revision before, so they are void, and the piece is a draft again.
+    """
     piece = await find(session, caller, content_id, to_change=True)
     if piece.creator_id != caller.id and not allowed(caller, Permission.EDIT_ANY_CONTENT):
         raise Forbidden(f"the role {caller.role.value} may change only what it has created")
+    if piece.status in (ContentStatus.PUBLISHED, ContentStatus.ARCHIVED):
+        raise Conflict(
+            f"{piece.status.value} content cannot be edited: archive it, restore it as a draft, then edit it"
+        )
     for name, value in request.changes().items():
         setattr(piece, name, value)
     piece.revision += 1
     piece.updated_at = func.clock_timestamp()
+    piece.status, piece.compliance_status = ContentStatus.DRAFT, ComplianceStatus.PENDING
+    piece.publish_problem = None
     await session.flush()
+    await approvals.void(session, piece.id)
+    await revisions.record(session, [piece.id], caller.id)
+    await audit.append(session, caller, "content.updated", piece.id, {"revision": piece.revision})
     await outbox.append(session, [event_of(piece, "content.updated", caller.id, piece.updated_at)])
     return piece

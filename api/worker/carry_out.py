@@ -7,8 +7,9 @@ import asyncpg
 import msgspec
 
 from api.worker.engagement import record_engagement, record_snapshots
+from api.worker.publishing import publish
 from api.worker.scores import score
-from wire.commands import RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, SCORE_CONTENT, Command
+from wire.commands import PUBLISH_CONTENT, RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, SCORE_CONTENT, Command
 from wire.errors import Poison
 
 Handler = Callable[[asyncpg.Connection, Command], Awaitable[None]]
@@ -17,6 +18,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     SCORE_CONTENT: score,
     RECORD_ENGAGEMENT: record_engagement,
     RECORD_SNAPSHOTS: record_snapshots,
+    PUBLISH_CONTENT: publish,
 }
 
 _command = msgspec.json.Decoder(Command)

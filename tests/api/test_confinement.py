@@ -175,7 +175,7 @@ async def test_migrating_again_and_twice_at_once_changes_nothing(settings, super
         await asyncio.create_subprocess_exec(sys.executable, "-m", "api", "migrate", env=environment) for _ in range(2)
     ]
     assert [await one.wait() for one in migrating] == [0, 0]
-    assert await superuser.fetch("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert await superuser.fetch("SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 async def test_a_role_that_row_level_security_would_not_confine_is_refused(as_owner, settings) -> None:

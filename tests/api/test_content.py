@@ -47,6 +47,7 @@ async def test_a_new_piece_is_a_draft_with_every_field_of_the_seed(client, team)
         "compliance_status": "pending",
         "scheduled_at": None,
         "published_at": None,
+        "publish_problem": None,
         "engagement_stats": {},
         "revision": 1,
     }

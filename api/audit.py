@@ -1,0 +1,26 @@
+"""The audit trail: what was done, by whom, to what; an entry is written in the transaction of the deed itself."""
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.users.models import User
+
+_APPEND = text("SELECT append_audit(:organization, :actor, :action, :subject, CAST(:details AS jsonb))")
+
+
+async def append(
+    session: AsyncSession, caller: User, action: str, subject: UUID | None, details: Mapping[str, object]
+) -> None:
+    """Add an entry to the trail of the caller's organization; until the commit, its next entry waits."""
+    values = {
+        "organization": caller.organization_id,
+        "actor": caller.id,
+        "action": action,
+        "subject": subject,
+        "details": json.dumps(details),
+    }
+    await session.execute(_APPEND, values)
