@@ -23,6 +23,7 @@ from ingestion.write_keys import EVENTS, HISTORY, WriteKey, WriteKeys
 from wire import topics
 from wire.errors import Transient
 from wire.events import encode
+from wire.ids import new_id
 from wire.settings import Settings
 from wire.telemetry import EVENTS_ACCEPTED, EVENTS_REJECTED
 
@@ -156,7 +157,7 @@ async def collector(settings: Settings) -> AsyncIterator[Collector]:
     database = Database(settings.postgres_relay_url)
     async with (
         KafkaLog(settings.kafka_url) as log,
-        GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions) as commit,
+        GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions, new_id()) as commit,
     ):
         yield Collector(
             database=database,

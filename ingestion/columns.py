@@ -1,6 +1,6 @@
 """Validated events, column by column, on their way into envelopes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -96,6 +96,8 @@ class Cut:
 
     partition: int
     data: bytes
+    events: Mapping[UUID, int]
+    """how many of each organization"""
     rows: npt.NDArray[np.intp]
 
 
@@ -105,11 +107,14 @@ def cut(many: Sequence[Columns], partition_count: int) -> Iterator[Cut]:
     order = np.argsort(parts, kind="stable")
     by_partition = to_arrow(many).take(_plain(pa.int64(), order, [len(order)]))
     starts = np.searchsorted(parts[order], np.arange(partition_count + 1))
+    organizations = list(dict.fromkeys(columns.organization_id for columns in many))
+    whose = np.repeat([organizations.index(columns.organization_id) for columns in many], list(map(len, many)))
     for partition in range(partition_count):
         start, end = int(starts[partition]), int(starts[partition + 1])
         for at, piece in _pieces(by_partition.slice(start, end - start)):
             rows = order[start + at : start + at + piece.num_rows]
-            yield Cut(partition, envelope.encode(piece), rows)
+            held = zip(organizations, np.bincount(whose[rows], minlength=len(organizations)).tolist(), strict=True)
+            yield Cut(partition, envelope.encode(piece), {one: count for one, count in held if count}, rows)
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:

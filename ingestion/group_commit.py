@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
 import numpy as np
 import structlog
 
 from ingestion.columns import Columns, cut
+from wire import envelope
+from wire.envelope import Headers
 from wire.errors import Transient
 
 INTERVAL_S: Final = 0.02
@@ -23,8 +26,8 @@ MAX_GROUP_EVENTS: Final = 20_000
 MAX_WAIT_S: Final = 5
 """An envelope that has waited this long behind others is not sent any more; its senders are told to send again."""
 
-Produce = Callable[[int, bytes], Awaitable[None]]
-"""Partition and envelope -> returns when Kafka has it; raises anything when it has not."""
+Produce = Callable[[int, bytes, Headers], Awaitable[None]]
+"""Partition, envelope and its headers -> returns when Kafka has it; raises anything when it has not."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -48,6 +51,7 @@ class _Ticket:
 @dataclass(frozen=True, slots=True)
 class _Envelope:
     data: bytes
+    headers: Headers
     tickets: Sequence[_Ticket]
     give_up_at: float
 
@@ -58,6 +62,8 @@ class GroupCommit:
 
     produce: Produce
     partitions: int
+    collector_id: UUID
+    """told in each envelope's headers"""
     _waiting: list[_Ticket] = field(default_factory=list)
     _events: int = 0
     _timer: asyncio.TimerHandle | None = None
@@ -102,21 +108,22 @@ class GroupCommit:
             carried = [tickets[at] for at in np.unique(owners[part.rows])]
             for ticket in carried:
                 ticket.envelopes += 1
-            self._lanes[part.partition].put_nowait(_Envelope(part.data, carried, now + MAX_WAIT_S))
+            headers = envelope.headers(self.collector_id, part.events)
+            self._lanes[part.partition].put_nowait(_Envelope(part.data, headers, carried, now + MAX_WAIT_S))
 
     async def _lane(self, partition: int) -> None:
         queue = self._lanes[partition]
         while True:
-            envelope = await queue.get()
+            sending = await queue.get()
             error: Exception | None = None
             try:
-                if asyncio.get_running_loop().time() > envelope.give_up_at:
+                if asyncio.get_running_loop().time() > sending.give_up_at:
                     raise Transient("it waited too long for the envelopes before it")
-                await self.produce(partition, envelope.data)
+                await self.produce(partition, sending.data, sending.headers)
             except Exception as caught:
                 log.warning("an envelope was not taken", partition=partition, error=repr(caught))
                 error = caught
-            for ticket in envelope.tickets:
+            for ticket in sending.tickets:
                 ticket.settle(error)
             queue.task_done()
 

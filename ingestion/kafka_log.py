@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from wire import kafka
+from wire.envelope import Headers
 from wire.errors import Transient
 from wire.topics import Topic
 
@@ -42,13 +43,17 @@ class KafkaLog:
         except kafka.TRANSIENT:
             return False
 
-    async def append(self, topic: Topic, partition: int, value: bytes, key: bytes | None = None) -> None:
+    async def append(
+        self, topic: Topic, partition: int, value: bytes, headers: Headers = (), *, key: bytes | None = None
+    ) -> None:
         """Returns when every in-sync replica has it. Raises Transient where that is not known within TIMEOUT_S."""
         if self._producer is None:
             raise Transient("Kafka has not answered yet")
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                await self._producer.send_and_wait(topic.name, value, key=key, partition=partition)
+                await self._producer.send_and_wait(
+                    topic.name, value, key=key, partition=partition, headers=list(headers)
+                )
         except (*kafka.TRANSIENT, AssertionError) as error:  # the client asserts that the partition exists
             raise Transient(f"Kafka did not take a message for {topic.name}/{partition}: {error!r}") from error
 

@@ -45,7 +45,7 @@ async def publish(log: KafkaLog, organization_id: UUID, rejections: Sequence[Rej
     to = partition(organization_id, REJECTIONS.partitions)
     await asyncio.gather(
         *(
-            log.append(REJECTIONS, to, encode(rejections[at : at + MAX_MESSAGE_ITEMS]), organization_id.bytes)
+            log.append(REJECTIONS, to, encode(rejections[at : at + MAX_MESSAGE_ITEMS]), key=organization_id.bytes)
             for at in range(0, len(rejections), MAX_MESSAGE_ITEMS)
         )
     )

@@ -110,7 +110,7 @@ async def publish_snapshots(log: KafkaLog, organization_id: UUID, items: Sequenc
         lists[partition(content_id, SNAPSHOTS.partitions)].append(made)
     await asyncio.gather(
         *(
-            log.append(SNAPSHOTS, to, encode(made[at : at + MAX_MESSAGE_ITEMS]), made[at].content_id.bytes)
+            log.append(SNAPSHOTS, to, encode(made[at : at + MAX_MESSAGE_ITEMS]), key=made[at].content_id.bytes)
             for to, made in lists.items()
             for at in range(0, len(made), MAX_MESSAGE_ITEMS)
         )

@@ -1,13 +1,27 @@
 """The envelope: many engagement events as one Kafka message, columns in Arrow IPC, lz4.
 
-One envelope holds events of one partition only, in the order in which they were accepted.
+One envelope holds events of one partition only, in the order in which they were accepted. Its message's headers say who
+sent it and how many events of whom it holds, so that they can be accounted for even where the envelope does not decode.
+
+| header | value |
+|---|---|
+| `collector` | 16 bytes: a UUIDv7 that a collector gives itself when it starts |
+| `events` | JSON object: organization id -> how many of its events are in this envelope |
 """
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+from uuid import UUID
 
+import msgspec
 import pyarrow as pa
 
 from wire.errors import Poison
+
+Headers = Sequence[tuple[str, bytes]]
+
+COLLECTOR: Final = "collector"
+EVENTS: Final = "events"
 
 UUID_BYTES: Final = pa.binary(16)
 
@@ -28,6 +42,8 @@ SCHEMA: Final = pa.schema(
 )
 """`kind` is the place in `wire.events.KINDS`; `value` counts thousandths, 0 where none was given; `actor` and
 `attributes` (JSON text) are empty where none were given."""
+
+_counts = msgspec.json.Decoder(dict[UUID, Annotated[int, msgspec.Meta(gt=0)]])
 
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
 
@@ -58,3 +74,20 @@ def decode(envelope: bytes) -> pa.RecordBatch:
     if len(batches) != 1:
         raise Poison("undecodable_envelope", f"it holds {len(batches)} batches, not 1")
     return batches[0]
+
+
+def headers(collector_id: UUID, events: Mapping[UUID, int]) -> Headers:
+    """The headers of an envelope's message; `events` are counts by organization."""
+    return [(COLLECTOR, collector_id.bytes), (EVENTS, msgspec.json.encode(events))]
+
+
+def read_headers(headers: Headers) -> tuple[UUID, dict[UUID, int]]:
+    """Headers of an envelope's message -> the collector, and how many events of each organization it put in.
+
+    Raises Poison("unreadable_headers") where they are not there, or are something else.
+    """
+    told = dict(headers)
+    try:
+        return UUID(bytes=told[COLLECTOR]), _counts.decode(told[EVENTS])
+    except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
+        raise Poison("unreadable_headers", repr(error)[:500]) from error

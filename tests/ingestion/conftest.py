@@ -21,7 +21,7 @@ import asyncpg
 import httpx2
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 import wire.kafka
 from api.migrate import migrate
@@ -224,19 +224,19 @@ class Log:
             partitions = [TopicPartition(topic.name, n) for topic in topics.TOPICS for n in range(topic.partitions)]
             self.starts = await consumer.end_offsets(partitions)
 
-    async def messages(self, topic: topics.Topic, count: int, mine: Callable[[bytes], int]) -> list[tuple[int, bytes]]:
-        """(partition, value) until `mine` has found `count` in them, and for half a second more so that one too many
+    async def messages(self, topic: topics.Topic, count: int, mine: Callable[[bytes], int]) -> list[ConsumerRecord]:
+        """Messages until `mine` has found `count` in them, and for half a second more so that one too many
         would be seen; after 15 s what there is."""
         async with self.consumer() as consumer:
             partitions = [TopicPartition(topic.name, n) for n in range(topic.partitions)]
             consumer.assign(partitions)
             for at in partitions:
                 consumer.seek(at, self.starts.get(at, 0))
-            read: list[tuple[int, bytes]] = []
+            read: list[ConsumerRecord] = []
             give_up_at = time.monotonic() + 15
             while time.monotonic() < give_up_at:
-                for at, records in (await consumer.getmany(timeout_ms=200)).items():
-                    read += [(at.partition, record.value) for record in records]
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    read += records
                     count -= sum(mine(record.value) for record in records)
                 if count <= 0:
                     give_up_at = min(give_up_at, time.monotonic() + 0.5)
@@ -253,13 +253,13 @@ class Log:
         return [
             {
                 **row,
-                "partition": partition,
+                "partition": message.partition,
                 "id": str(UUID(bytes=row["id"])),
                 "content_id": str(UUID(bytes=row["content_id"])),
                 "kind": KINDS[row["kind"]],
             }
-            for partition, value in await self.messages(topics.EVENTS, count, lambda value: len(rows(value)))
-            for row in rows(value)
+            for message in await self.messages(topics.EVENTS, count, lambda value: len(rows(value)))
+            for row in rows(message.value)
         ]
 
     async def items(self, topic: topics.Topic, organization_id: UUID, count: int) -> list[dict[str, Any]]:
@@ -269,9 +269,9 @@ class Log:
             return [item for item in msgspec.json.decode(value) if item["organization_id"] == str(organization_id)]
 
         return [
-            {**item, "partition": partition}
-            for partition, value in await self.messages(topic, count, lambda value: len(found(value)))
-            for item in found(value)
+            {**item, "partition": message.partition}
+            for message in await self.messages(topic, count, lambda value: len(found(value)))
+            for item in found(message.value)
         ]
 
 

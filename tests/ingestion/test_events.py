@@ -2,13 +2,14 @@
 
 import asyncio
 import gzip
+from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from wire import ids
+from wire import envelope, ids
 from wire.topics import EVENTS, REJECTIONS
 
 
@@ -78,6 +79,26 @@ async def test_requests_at_the_same_time_lose_nothing(collecting: Any, organizat
     sent = [event["id"] for batch in batches for event in batch]
     stored = await log.events(organization.id, len(sent))
     assert sorted(event["id"] for event in stored) == sorted(sent)
+
+
+async def test_each_envelope_says_which_collector_sent_it_and_how_many_events_of_whom(
+    collecting: Any, new_organization: Any, log: Any
+) -> None:
+    both = [await new_organization() for _ in range(2)]
+    batches = [[of.event(id_) for id_ in await of.content(30)] for of in both]
+    await asyncio.gather(*(collecting.events(batch, of.key) for of, batch in zip(both, batches, strict=True)))
+    mine = {of.id.bytes for of in both}
+
+    def rows(value: bytes) -> list[bytes]:
+        return [id_ for id_ in envelope.decode(value)["organization_id"].to_pylist() if id_ in mine]
+
+    read = [
+        message for message in await log.messages(EVENTS, 60, lambda value: len(rows(value))) if rows(message.value)
+    ]
+    told = [envelope.read_headers(message.headers) for message in read]
+    assert [counts for _, counts in told] == [Counter(UUID(bytes=id_) for id_ in rows(each.value)) for each in read]
+    assert len({collector_id for collector_id, _ in told}) == 1
+    assert told[0][0].version == 7
 
 
 BAD = [

@@ -1,7 +1,7 @@
 """Gathering and cutting lose nothing, reorder nothing, and fail only those concerned."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from wire.errors import Transient
 PARTITIONS = 12
 CONTENTS = [UUID(int=n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)) for n in range(1, 40)]
 ORGANIZATIONS = [uuid4(), uuid4()]
+COLLECTOR = ids.new_id()
 
 
 def columns(contents: list[int], first: int = 0, organization: UUID = ORGANIZATIONS[0]) -> Columns:
@@ -83,6 +84,8 @@ def test_a_cut_group_is_the_same_events_each_on_its_partition_in_order(
         for part in cut(many, partitions):
             assert 1 <= len(part.rows) <= most
             found[part.partition] += decoded(part.data)
+            whose = Counter(UUID(bytes=row[0]) for row in decoded(part.data))
+            assert envelope.read_headers(envelope.headers(COLLECTOR, part.events)) == (COLLECTOR, whose)
             positions += part.rows.tolist()
     assert found == expected
     assert sorted(positions) == list(range(sum(map(len, many))))
@@ -93,7 +96,7 @@ def test_a_cut_group_is_the_same_events_each_on_its_partition_in_order(
 async def test_each_request_returns_when_its_own_events_are_there(group: list[list[int]], pauses: list[float]) -> None:
     there: list[int] = []
 
-    async def produce(partition: int, data: bytes) -> None:
+    async def produce(partition: int, data: bytes, _: envelope.Headers) -> None:
         await asyncio.sleep(0.001 * (partition % 3))
         there.extend(row[6] for row in decoded(data))
 
@@ -103,7 +106,7 @@ async def test_each_request_returns_when_its_own_events_are_there(group: list[li
         assert set(made.value.tolist()) <= set(there)
 
     many = [columns(contents, 1000 * n) for n, contents in enumerate(group)]
-    async with GroupCommit(produce, PARTITIONS) as commit:
+    async with GroupCommit(produce, PARTITIONS, COLLECTOR) as commit:
         await asyncio.gather(*(send(commit, made, pause_s) for made, pause_s in zip(many, pauses, strict=False)))
     assert sorted(there) == sorted(int(value) for made in many for value in made.value)
 
@@ -112,11 +115,11 @@ async def test_a_partition_that_fails_fails_only_the_requests_that_have_events_o
     bad = ids.partition(CONTENTS[0], PARTITIONS)
     elsewhere = next(n for n, id_ in enumerate(CONTENTS) if ids.partition(id_, PARTITIONS) != bad)
 
-    async def produce(partition: int, _data: bytes) -> None:
+    async def produce(partition: int, _data: bytes, _: envelope.Headers) -> None:
         if partition == bad:
             raise ConnectionError("no leader")
 
-    async with GroupCommit(produce, PARTITIONS) as commit:
+    async with GroupCommit(produce, PARTITIONS, COLLECTOR) as commit:
         both, none = await asyncio.gather(
             commit.add(columns([0, elsewhere])), commit.add(columns([elsewhere])), return_exceptions=True
         )
@@ -130,14 +133,14 @@ async def test_a_partition_that_hangs_holds_up_nobody_else_and_what_waits_behind
     release = asyncio.Event()
     produced: list[int] = []
 
-    async def produce(partition: int, _data: bytes) -> None:
+    async def produce(partition: int, _data: bytes, _: envelope.Headers) -> None:
         produced.append(partition)
         if partition == hanging:
             await release.wait()
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("ingestion.group_commit.MAX_WAIT_S", 0.1)
-        async with GroupCommit(produce, PARTITIONS) as commit:
+        async with GroupCommit(produce, PARTITIONS, COLLECTOR) as commit:
             first = asyncio.create_task(commit.add(columns([0])))
             await asyncio.sleep(2 * INTERVAL_S)
             second = asyncio.create_task(commit.add(columns([0])))
@@ -153,12 +156,12 @@ async def test_a_partition_that_hangs_holds_up_nobody_else_and_what_waits_behind
 async def test_an_idle_collector_adds_no_wait_and_a_busy_one_sends_few_envelopes() -> None:
     sent = 0
 
-    async def produce(_partition: int, _data: bytes) -> None:
+    async def produce(_partition: int, _data: bytes, _: envelope.Headers) -> None:
         nonlocal sent
         sent += 1
 
     loop = asyncio.get_running_loop()
-    async with GroupCommit(produce, PARTITIONS) as commit:
+    async with GroupCommit(produce, PARTITIONS, COLLECTOR) as commit:
         await commit.add(columns([0]))
         await asyncio.sleep(2 * INTERVAL_S)
         started = loop.time()
@@ -184,9 +187,9 @@ async def test_as_many_platforms_as_two_full_requests_can_hold_fit_one_group() -
     many = [replace(columns([0] * 10_000), platform=[f"p{n}_{m}" for m in range(10_000)]) for n in range(3)]
     stored: list[str] = []
 
-    async def produce(_partition: int, data: bytes) -> None:
+    async def produce(_partition: int, data: bytes, _: envelope.Headers) -> None:
         stored.extend(envelope.decode(data)["platform"].to_pylist())
 
-    async with GroupCommit(produce, PARTITIONS) as commit:
+    async with GroupCommit(produce, PARTITIONS, COLLECTOR) as commit:
         await asyncio.gather(*(commit.add(made) for made in many))
     assert stored == [name for made in many for name in made.platform]

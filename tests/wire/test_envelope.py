@@ -1,6 +1,7 @@
 """An envelope gives back what was put in, and nothing else passes for one."""
 
 from contextlib import suppress
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -67,3 +68,27 @@ def test_another_schema_is_poison() -> None:
         writer.write_batch(other)
     with pytest.raises(Poison, match="its schema is"):
         envelope.decode(sink.getvalue().to_pybytes())
+
+
+@given(st.uuids(version=4), st.dictionaries(st.uuids(), st.integers(1, 2**40), max_size=5))
+def test_headers_say_who_sent_it_and_how_many_of_whom(collector_id: UUID, events: dict[UUID, int]) -> None:
+    assert envelope.read_headers(envelope.headers(collector_id, events)) == (collector_id, events)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("collector", bytes(16))],
+        [("events", b"{}")],
+        [("collector", bytes(15)), ("events", b"{}")],
+        [("collector", None), ("events", b"{}")],
+        [("collector", bytes(16)), ("events", None)],
+        [("collector", bytes(16)), ("events", b"\xff")],
+        [("collector", bytes(16)), ("events", b'{"one":1}')],
+        [("collector", bytes(16)), ("events", b'{"6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11":0}')],
+    ],
+)
+def test_other_headers_are_poison(headers: list[tuple[str, bytes]]) -> None:
+    with pytest.raises(Poison, match="unreadable_headers"):
+        envelope.read_headers(headers)
