@@ -51,6 +51,18 @@ async def test_every_table_of_an_organization_has_row_level_security_and_forces_
     assert [row["relname"] for row in rows if not (row["confined"] and row["has_policy"])] == []
 
 
+async def test_what_may_look_across_organizations_is_known_by_name_and_finds_only_our_own_tables(superuser) -> None:
+    rows = await superuser.fetch("""
+        SELECT p.proname, array_to_string(p.proconfig, ' ') AS settings,
+               has_function_privilege('public', p.oid, 'execute') AS for_everybody
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' AND p.prosecdef
+    """)
+    assert {row["proname"] for row in rows} >= {"sign_in_of", "append_audit"}
+    for row in rows:
+        assert "search_path=pg_catalog, public, pg_temp" in (row["settings"] or ""), row["proname"]
+        assert not row["for_everybody"], row["proname"]
+
+
 async def test_the_serving_roles_own_nothing_and_are_exempt_from_nothing(superuser, names) -> None:
     roles = [names["app"], names["relay"]]
     rows = await superuser.fetch("SELECT * FROM pg_roles WHERE rolname = ANY ($1)", roles)

@@ -1,7 +1,13 @@
-"""Every route of the OpenAPI document, asked by nobody, by strangers and by each role. A new route must be put in."""
+"""Every route of the OpenAPI document, with every id in it: asked by nobody, by strangers, by each role.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+What a role may is taken from `api/auth/rules.py`, what a route answers from the document. A route that is not in CASES,
+or an id that no case knows how to make, fails.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,133 +17,181 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.auth.rules import ROLES, Permission
 from api.auth.tokens import Tokens
+from api.users.models import Role
 from wire.ids import new_id
 from wire.settings import Settings
 
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/v1/auth/token")}
-EVERYBODY = {"super_admin": 200, "org_admin": 200, "editor": 200, "approver": 200, "viewer": 200}
-EDITORS_CREATE = {"super_admin": 201, "org_admin": 201, "editor": 201, "approver": 403, "viewer": 403}
-EDITORS = {"super_admin": 200, "org_admin": 200, "editor": 200, "approver": 403, "viewer": 403}
-APPROVERS = {"super_admin": 200, "org_admin": 200, "editor": 403, "approver": 200, "viewer": 403}
-ADMINS = {"super_admin": 200, "org_admin": 200, "editor": 403, "approver": 403, "viewer": 403}
 
 
 @dataclass(frozen=True)
 class Case:
-    """How a route is asked so that it would answer, what it answers to each role, and what the path's id is of."""
+    """How a route is asked so that it would answer: `permission` None means every role may.
 
-    expected: dict[str, int]
+    `{name}` in the path, the query and the body stands for the id of a row of that kind in `ids`.
+    """
+
+    permission: Permission | None = None
     body: Any = None
-    id: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+
+
+def of(kind: str) -> dict[str, str]:
+    return {"id": kind}
 
 
 PIECE = {"type": "custom", "title": "by a test"}
+POLICY = {"type": "custom", "steps": ["approver"]}
+KEY = {"name": "k", "rights": ["events"]}
 CASES = {
-    ("GET", "/api/v1/me"): Case(EVERYBODY),
-    ("POST", "/api/v1/content"): Case(EDITORS_CREATE, PIECE),
-    ("GET", "/api/v1/content"): Case(EVERYBODY),
-    ("POST", "/api/v1/content/bulk"): Case(ADMINS, {"pieces": [{"source_ref": "one", **PIECE}]}),
-    ("GET", "/api/v1/content/{id}"): Case(EVERYBODY, id="content"),
-    ("PUT", "/api/v1/content/{id}"): Case(EDITORS, {"title": "changed"}, id="content"),
-    ("GET", "/api/v1/content/{id}/stats"): Case(EVERYBODY, id="content"),
-    ("POST", "/api/v1/content/{id}/submit"): Case(EDITORS, id="content"),
-    ("POST", "/api/v1/content/{id}/approve"): Case(APPROVERS, id="pending"),
-    ("POST", "/api/v1/content/{id}/reject"): Case(APPROVERS, {"reason": "no"}, id="pending"),
-    ("POST", "/api/v1/content/{id}/return"): Case(EDITORS, id="pending"),
-    ("POST", "/api/v1/content/{id}/publish"): Case(
-        {**EDITORS, "super_admin": 202, "org_admin": 202, "editor": 202}, id="approved"
-    ),
-    ("POST", "/api/v1/content/{id}/archive"): Case(EDITORS, id="content"),
-    ("POST", "/api/v1/content/{id}/restore"): Case(EDITORS, id="archived"),
-    ("GET", "/api/v1/content/{id}/approvals"): Case(EVERYBODY, id="content"),
-    ("GET", "/api/v1/content/{id}/revisions"): Case(EVERYBODY, id="content"),
-    ("GET", "/api/v1/content/{id}/revisions/{first}...{last}"): Case(EVERYBODY, id="content"),
-    ("GET", "/api/v1/content/{id}/revisions/{number}"): Case(EVERYBODY, id="content"),
-    ("GET", "/api/v1/audit"): Case(ADMINS),
-    ("GET", "/api/v1/approval-policies"): Case(ADMINS),
-    ("PUT", "/api/v1/approval-policies"): Case(ADMINS, {"type": "custom", "steps": ["approver"]}),
-    ("POST", "/api/v1/write-keys"): Case(
-        {**ADMINS, "super_admin": 201, "org_admin": 201}, {"name": "k", "rights": ["events"]}
-    ),
-    ("GET", "/api/v1/write-keys"): Case(ADMINS),
-    ("DELETE", "/api/v1/write-keys/{id}"): Case({**ADMINS, "super_admin": 204, "org_admin": 204}, id="write_keys"),
+    ("GET", "/api/v1/me"): Case(),
+    ("POST", "/api/v1/content"): Case(Permission.CREATE_CONTENT, PIECE),
+    ("GET", "/api/v1/content"): Case(),
+    ("POST", "/api/v1/content/bulk"): Case(Permission.IMPORT_CONTENT, {"pieces": [{"source_ref": "one", **PIECE}]}),
+    ("GET", "/api/v1/content/{id}"): Case(ids=of("draft")),
+    ("PUT", "/api/v1/content/{id}"): Case(Permission.EDIT_ANY_CONTENT, {"title": "changed"}, of("draft")),
+    ("GET", "/api/v1/content/{id}/stats"): Case(ids=of("draft")),
+    ("POST", "/api/v1/content/{id}/submit"): Case(Permission.SUBMIT_CONTENT, ids=of("draft")),
+    ("POST", "/api/v1/content/{id}/approve"): Case(Permission.APPROVE_CONTENT, ids=of("pending")),
+    ("POST", "/api/v1/content/{id}/reject"): Case(Permission.APPROVE_CONTENT, {"reason": "no"}, of("pending")),
+    ("POST", "/api/v1/content/{id}/return"): Case(Permission.SUBMIT_CONTENT, ids=of("pending")),
+    ("POST", "/api/v1/content/{id}/publish"): Case(Permission.SUBMIT_CONTENT, ids=of("approved")),
+    ("POST", "/api/v1/content/{id}/archive"): Case(Permission.SUBMIT_CONTENT, ids=of("draft")),
+    ("POST", "/api/v1/content/{id}/restore"): Case(Permission.SUBMIT_CONTENT, ids=of("archived")),
+    ("GET", "/api/v1/content/{id}/approvals"): Case(ids=of("draft")),
+    ("GET", "/api/v1/content/{id}/revisions"): Case(ids=of("draft")),
+    ("GET", "/api/v1/content/{id}/revisions/{first}...{last}"): Case(ids=of("draft")),
+    ("GET", "/api/v1/content/{id}/revisions/{number}"): Case(ids=of("draft")),
+    ("GET", "/api/v1/audit"): Case(Permission.READ_AUDIT),
+    ("GET", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES),
+    ("PUT", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES, POLICY),
+    ("POST", "/api/v1/write-keys"): Case(Permission.MANAGE_WRITE_KEYS, KEY),
+    ("GET", "/api/v1/write-keys"): Case(Permission.MANAGE_WRITE_KEYS),
+    ("DELETE", "/api/v1/write-keys/{id}"): Case(Permission.MANAGE_WRITE_KEYS, ids=of("write_key")),
 }
 
-STEPS = {
-    "content": (),
-    "pending": (("submit", "editor"),),
-    "approved": (("submit", "editor"), ("approve", "approver")),
-    "archived": (("archive", "editor"),),
+NEW_PIECE = ("editor", "/api/v1/content", PIECE)
+SUBMITTED = ("editor", "/api/v1/content/{made}/submit", None)
+APPROVED = ("approver", "/api/v1/content/{made}/approve", None)
+KINDS: dict[str, tuple[tuple[str, str, Any], ...]] = {
+    "draft": (NEW_PIECE,),
+    "pending": (NEW_PIECE, SUBMITTED),
+    "approved": (NEW_PIECE, SUBMITTED, APPROVED),
+    "archived": (NEW_PIECE, ("editor", "/api/v1/content/{made}/archive", None)),
+    "write_key": (("super_admin", "/api/v1/write-keys", KEY),),
 }
-"""How a piece comes to the state that a route needs."""
+"""How a row of a kind is made: who posts what where. `{made}` is the id that the first of them answered."""
+
+DOCUMENT = create_app(Settings()).openapi()
+OPERATIONS = {
+    (method.upper(), path): operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+CLOSED = sorted(OPERATIONS.keys() - PUBLIC)
 
 
-def routes() -> Iterator[tuple[str, str]]:
-    for path, operations in create_app(Settings()).openapi()["paths"].items():
-        for method in operations:
-            yield method.upper(), path
+def ids_of(route: tuple[str, str]) -> set[str]:
+    """The names of all ids that a route takes: in its path, its query, its body."""
+    operation = OPERATIONS[route]
+    asked = {one["name"] for one in operation.get("parameters", ()) if "uuid" in json.dumps(one["schema"])}
+    return asked | set(ids_in(operation.get("requestBody", {}), ""))
 
 
-CLOSED = sorted(set(routes()) - PUBLIC)
+def ids_in(schema: Any, name: str, seen: tuple[str, ...] = ()) -> Iterator[str]:
+    """The properties of a JSON schema, however deep, that hold ids."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from ids_in(one, name, seen)
+    elif isinstance(schema, dict):
+        if schema.get("format") == "uuid":
+            yield name
+        if (ref := schema.get("$ref")) and ref not in seen:
+            yield from ids_in(DOCUMENT["components"]["schemas"][ref.rpartition("/")[2]], name, (*seen, ref))
+        for key, value in schema.items():
+            if key == "properties":
+                for inner, of_inner in value.items():
+                    yield from ids_in(of_inner, inner, seen)
+            elif key != "example":
+                yield from ids_in(value, name, seen)
 
 
 def test_every_route_is_in_the_matrix() -> None:
-    assert set(routes()) == PUBLIC | CASES.keys()
-
-
-async def make_row(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID | None:
-    """A row of this team's, made through the API."""
-    if kind in STEPS:
-        answer = await client.post("/api/v1/content", json=PIECE, headers=team.editor.headers)
-        for action, role in STEPS[kind]:
-            address = f"/api/v1/content/{answer.json()['id']}/{action}"
-            assert (await client.post(address, headers=team.people[role].headers)).is_success
-    elif kind == "write_keys":
-        body = {"name": "canary", "rights": ["events"]}
-        answer = await client.post("/api/v1/write-keys", json=body, headers=team.super_admin.headers)
-    else:
-        return None
-    return UUID(answer.json()["id"])
-
-
-async def ask(
-    client: httpx2.AsyncClient, route: tuple[str, str], headers: dict[str, str], row: UUID | None
-) -> httpx2.Response:
-    method, path = route
-    for name in ("{first}", "{last}", "{number}"):
-        path = path.replace(name, "1")
-    headers = {**headers, "X-Request-Id": "the-same"}
-    return await client.request(method, path.replace("{id}", str(row)), json=CASES[route].body, headers=headers)
-
-
-async def everything_of(superuser: asyncpg.Pool, organization_id: UUID) -> dict[str, list[str]]:
-    tables = ("users", "content", "write_keys", "outbox")
-    return {
-        table: [
-            str(row[0])
-            for row in await superuser.fetch(
-                f"SELECT t::text FROM {table} t WHERE organization_id = $1 ORDER BY id", organization_id
-            )
-        ]
-        for table in tables
-    }
+    assert set(OPERATIONS) == PUBLIC | CASES.keys()
 
 
 @pytest.mark.parametrize("route", CLOSED, ids=" ".join)
-async def test_each_role_may_what_the_table_says(client, team, route) -> None:
+def test_every_id_that_a_route_takes_is_asked_for(route) -> None:
+    assert CASES[route].ids.keys() == ids_of(route)
+
+
+async def make(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID:
+    """A row of this team's, made through the API."""
+    made = ""
+    for role, address, body in KINDS[kind]:
+        headers = team.people[role].headers
+        answer = await client.post(address.replace("{made}", made), json=body, headers=headers)
+        assert answer.is_success, answer.text
+        made = made or answer.json()["id"]
+    return UUID(made)
+
+
+async def rows_for(client: httpx2.AsyncClient, route: tuple[str, str], team: Any) -> dict[str, UUID]:
+    return {name: await make(client, kind, team) for name, kind in CASES[route].ids.items()}
+
+
+async def ask(
+    client: httpx2.AsyncClient, route: tuple[str, str], headers: dict[str, str], rows: Mapping[str, UUID]
+) -> httpx2.Response:
+    method, path = route
+    case = CASES[route]
+    wanted = json.dumps([path + case.query, case.body])
+    for name, row in rows.items():
+        wanted = wanted.replace(f"{{{name}}}", str(row))
+    address, body = json.loads(wanted)
+    address = re.sub(r"{\w+}", "1", address)
+    return await client.request(method, address, json=body, headers={**headers, "X-Request-Id": "the-same"})
+
+
+async def everything_of(superuser: asyncpg.Pool, organization_id: UUID) -> dict[str, list[str]]:
+    """Every row of the organization, in every table that has an `organization_id`."""
+    tables = await superuser.fetch(
+        "SELECT table_name FROM information_schema.columns WHERE column_name = 'organization_id'"
+        " AND table_schema = 'public'"
+    )
+    assert {row[0] for row in tables} >= {"users", "content", "approvals", "audit_entries", "outbox"}
+    rows = {
+        table: await superuser.fetch(f"SELECT t::text FROM {table} t WHERE organization_id = $1", organization_id)
+        for (table,) in tables
+    }
+    return {table: sorted(row[0] for row in of_table) for table, of_table in rows.items()}
+
+
+def expected(route: tuple[str, str]) -> dict[str, int]:
+    """What each role is answered: the success that the document names, or 403."""
+    success = int(next(status for status in OPERATIONS[route]["responses"] if status.startswith("2")))
+    permission = CASES[route].permission
+    allowed = ROLES[permission] if permission else set(Role)
+    return {role.value: success if role in allowed else 403 for role in Role}
+
+
+@pytest.mark.parametrize("route", CLOSED, ids=" ".join)
+async def test_each_role_may_what_the_table_of_permissions_says(client, team, route) -> None:
     answered = {}
     for role, person in team.people.items():
-        row = await make_row(client, CASES[route].id, team)
-        answered[role] = (await ask(client, route, person.headers, row)).status_code
-    assert answered == CASES[route].expected
+        rows = await rows_for(client, route, team)
+        answered[role] = (await ask(client, route, person.headers, rows)).status_code
+    assert answered == expected(route)
 
 
 @pytest.mark.parametrize("route", CLOSED, ids=" ".join)
 async def test_nobody_and_whoever_signed_in_too_long_ago_is_401(
     client, team, superuser, app: FastAPI, settings, route
 ) -> None:
-    row = await make_row(client, CASES[route].id, team)
+    rows = await rows_for(client, route, team)
     before = await everything_of(superuser, team.id)
     person = team.org_admin
     stale = Tokens(app.state.doors.tokens._keys, now=lambda: 1_700_000_000)
@@ -150,7 +204,7 @@ async def test_nobody_and_whoever_signed_in_too_long_ago_is_401(
         "of nobody": f"Bearer {app.state.doors.tokens.issue(new_id(), person.organization_id)}",
     }
     for name, value in tokens.items():
-        answer = await ask(client, route, {"Authorization": value} if value is not None else {}, row)
+        answer = await ask(client, route, {"Authorization": value} if value is not None else {}, rows)
         assert (name, answer.status_code) == (name, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
     assert await everything_of(superuser, team.id) == before
@@ -159,24 +213,35 @@ async def test_nobody_and_whoever_signed_in_too_long_ago_is_401(
 @pytest.mark.parametrize("status", ["inactive", "suspended"])
 @pytest.mark.parametrize("route", CLOSED, ids=" ".join)
 async def test_a_user_who_is_no_longer_active_is_out_at_once(client, team, superuser, route, status) -> None:
-    row = await make_row(client, CASES[route].id, team)
+    rows = await rows_for(client, route, team)
     await superuser.execute("UPDATE users SET status = $1 WHERE id = $2", status, team.org_admin.id)
-    assert (await ask(client, route, team.org_admin.headers, row)).status_code == 401
+    assert (await ask(client, route, team.org_admin.headers, rows)).status_code == 401
 
 
 @pytest.mark.parametrize("route", CLOSED, ids=" ".join)
 async def test_another_organization_is_as_if_it_were_not_there(client, team, strangers, superuser, route) -> None:
-    row = await make_row(client, CASES[route].id, team)
+    theirs = await rows_for(client, route, team)
+    own = await rows_for(client, route, strangers)
     before = await everything_of(superuser, team.id)
+    canaries = [str(team.id), *(str(one.id) for one in team.people.values())]
     for person in strangers.people.values():
-        answer = await ask(client, route, person.headers, row)
-        if row is not None:
-            unknown = await ask(client, route, person.headers, new_id())
-            assert answer.status_code in {403, 404}
-            assert (answer.status_code, answer.content) == (unknown.status_code, unknown.content)
-        canaries = [str(team.id), *(str(one.id) for one in team.people.values()), *([str(row)] if row else [])]
-        assert not [canary for canary in canaries if canary in answer.text]
+        for name in theirs:
+            foreign = await ask(client, route, person.headers, {**own, name: theirs[name]})
+            never = new_id()
+            unknown = await ask(client, route, person.headers, {**own, name: never})
+            assert foreign.status_code in {403, 404}
+            assert (foreign.status_code, blank(foreign, theirs[name])) == (unknown.status_code, blank(unknown, never))
+            assert not [canary for canary in canaries if canary in foreign.text]
+        if not theirs:
+            answer = await ask(client, route, person.headers, {})
+            assert not [canary for canary in canaries if canary in answer.text]
     assert await everything_of(superuser, team.id) == before
+
+
+def blank(answer: httpx2.Response, asked: UUID) -> tuple[bytes, dict[str, str]]:
+    """An answer to the letter, but for the id that it was asked with."""
+    headers = {name: value.replace(str(asked), "") for name, value in answer.headers.items()}
+    return answer.content.replace(str(asked).encode(), b""), headers
 
 
 async def test_a_token_that_names_another_organization_than_its_user_s_does_not_hold(
