@@ -63,11 +63,15 @@ class RecordSnapshots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishContent(msgspec.Struct, frozen=True, kw_only=True):
-    """`content.publish`: the text whose SHA-256 this is, and no other."""
+    """`content.publish`: the text whose SHA-256 this is, and no other.
+
+    Where `scheduled_at` is given, only while the piece is still to be published at that time.
+    """
 
     content_id: UUID
     sha256: str
     actor_id: UUID
+    scheduled_at: datetime | None = None
 
 
 SCORE_CONTENT = "content.score"

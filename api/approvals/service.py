@@ -20,6 +20,13 @@ _DECIDE = text("""
     VALUES (:organization, :id, :revision, :sha256, :user, :decision, :reason)
 """)
 _SHA256 = text("SELECT sha256 FROM content_revisions WHERE content_id = :id AND revision = :revision")
+_STANDING = text("""
+    SELECT approver_id FROM content, standing_approvals(content) AS given, policy_of(content) AS policy
+    WHERE content.id = :id AND given.created_at + policy.expires_after > clock_timestamp()
+""")
+_VOID_OWN = text("""
+    UPDATE approvals SET voided_at = now() WHERE content_id = :id AND approver_id = :user AND voided_at IS NULL
+""")
 _REFUSAL = text("SELECT publish_refusal(content) FROM content WHERE id = :id")
 _POLICIES = text("SELECT type, steps::text[] AS steps, expires_after FROM approval_policies")
 _SET_POLICY = text("""
@@ -67,13 +74,10 @@ async def decide(session: AsyncSession, caller: User, piece: Content, decision: 
 async def _check_turn(session: AsyncSession, caller: User, piece: Content) -> None:
     if piece.creator_id == caller.id or await session.scalar(_WROTE, {"id": piece.id, "user": caller.id}):
         raise Forbidden("four eyes: who has written a piece may not approve it")
-    held = [
-        one
-        for one in await index(session, piece.id)
-        if one.voided_at is None and one.decision == "approved" and one.revision == piece.revision
-    ]
-    if any(one.approver_id == caller.id for one in held):
+    held = list(await session.scalars(_STANDING, {"id": piece.id}))
+    if caller.id in held:
         raise Conflict("you have approved this revision already; another person must")
+    await session.execute(_VOID_OWN, {"id": piece.id, "user": caller.id})
     steps = (await policy_of(session, piece.type)).steps
     if len(held) < len(steps) and caller.role not in (steps[len(held)], *_ADMINS):
         raise Forbidden(f"the next approval must come from the role {steps[len(held)].value}")

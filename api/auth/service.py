@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Text, cast, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth.passwords import Passwords
@@ -45,8 +45,12 @@ async def _candidate(database: Database, email: str) -> _Candidate | None:
 
 
 async def signed_in(session: AsyncSession, claims: Claims) -> User:
-    """The user of a token, as stored now. Raises Unauthenticated where the user is gone or not active."""
-    user = await session.scalar(select(User).where(User.id == claims.user_id))
+    """The user of a token, as stored now, in whose name the transaction then writes.
+
+    Raises Unauthenticated where the user is gone or not active.
+    """
+    named = func.set_config("app.user_id", cast(User.id, Text), True)
+    user: User | None = await session.scalar(select(User, named).where(User.id == claims.user_id))
     if user is None or user.status is not UserStatus.ACTIVE:
         raise Unauthenticated("the user of this access token is no longer active")
     return user

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from api.approvals import service as approvals
 from api.approvals.schemas import ApprovalResponse
@@ -29,6 +29,14 @@ class RejectRequest(BaseModel):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]
 
 
+class ScheduleRequest(BaseModel):
+    """When a piece is to be published."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"scheduled_at": "2030-01-01T07:00:00Z"}})
+
+    scheduled_at: AwareDatetime
+
+
 @router.post("/submit", responses=ANSWERS)
 async def submit(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
     """Ask for the approval of a draft."""
@@ -49,7 +57,7 @@ async def reject(
     request: RejectRequest,
 ) -> ContentResponse:
     """Reject the revision with a reason; the piece is a draft again."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.REJECT, request.reason))
+    return ContentResponse.model_validate(await take(session, caller, id, Action.REJECT, reason=request.reason))
 
 
 @router.post("/return", responses=ANSWERS)
@@ -62,6 +70,23 @@ async def return_to_draft(session: Session, caller: Caller, id: UUID) -> Content
 async def publish(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
     """Ask for publication. It happens soon after, or `publish_problem` says why it was refused."""
     return ContentResponse.model_validate(await take(session, caller, id, Action.PUBLISH))
+
+
+@router.post("/schedule", responses=problems(400, 401, 403, 404, 409, 413, 422))
+async def schedule(
+    session: Session,
+    caller: Caller,
+    id: UUID,  # noqa: A002 - the path's own name
+    request: ScheduleRequest,
+) -> ContentResponse:
+    """Have approved content published at a time; another time takes the place of the one before."""
+    return ContentResponse.model_validate(await take(session, caller, id, Action.SCHEDULE, at=request.scheduled_at))
+
+
+@router.delete("/schedule", responses=ANSWERS)
+async def unschedule(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+    """Take the time away: the piece stays approved, and nothing is published by itself."""
+    return ContentResponse.model_validate(await take(session, caller, id, Action.UNSCHEDULE))
 
 
 @router.post("/archive", responses=ANSWERS)

@@ -60,6 +60,8 @@ class Content(Base):
         enum_of(ComplianceStatus, "compliance_status"), server_default=FetchedValue()
     )
     scheduled_at: Mapped[datetime | None]
+    scheduled_by: Mapped[UUID | None]
+    schedule_issued_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     publish_problem: Mapped[str | None]
     engagement_stats: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=FetchedValue())

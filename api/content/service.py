@@ -98,7 +98,7 @@ async def update(session: AsyncSession, caller: User, content_id: UUID, request:
     piece.revision += 1
     piece.updated_at = func.clock_timestamp()
     piece.status, piece.compliance_status = ContentStatus.DRAFT, ComplianceStatus.PENDING
-    piece.publish_problem = None
+    piece.publish_problem = piece.scheduled_at = None
     await session.flush()
     await approvals.void(session, piece.id)
     await revisions.record(session, [piece.id], caller.id)

@@ -19,6 +19,8 @@ class Action(StrEnum):
     REJECT = "reject"
     RETURN = "return"
     PUBLISH = "publish"
+    SCHEDULE = "schedule"
+    UNSCHEDULE = "unschedule"
     ARCHIVE = "archive"
     RESTORE = "restore"
 
@@ -50,6 +52,8 @@ TRANSITIONS: Final = {
     Action.REJECT: _line({PENDING, APPROVED}, DRAFT, NO, JUDGE, "rejected"),
     Action.RETURN: _line({PENDING, APPROVED}, DRAFT, WAIT, EDIT, "returned"),
     Action.PUBLISH: _line({APPROVED}, PUBLISHED, None, EDIT, "published"),
+    Action.SCHEDULE: _line({APPROVED}, APPROVED, None, EDIT, "scheduled"),
+    Action.UNSCHEDULE: _line({APPROVED}, APPROVED, None, EDIT, "unscheduled"),
     Action.ARCHIVE: _line({DRAFT, APPROVED, PUBLISHED}, ARCHIVED, None, EDIT, "archived"),
     Action.RESTORE: _line({ARCHIVED}, DRAFT, WAIT, EDIT, "restored"),
 }

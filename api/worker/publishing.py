@@ -1,18 +1,17 @@
 """`content.publish`: the text that was approved, and no other. A refusal is final: written down, not retried."""
 
-import json
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 import structlog
 
+from api.worker import outbox
 from api.worker.confinement import confine
 from wire.commands import Command, PublishContent
 from wire.errors import Poison
-from wire.events import ContentEvent, ContentState, encode
+from wire.events import ContentEvent, ContentState
 from wire.ids import new_id
-from wire.topics import EVENTS_EXCHANGE
 
 _log = structlog.stdlib.get_logger("api")
 _payload = msgspec.json.Decoder(PublishContent)
@@ -21,6 +20,7 @@ _LOCK: Final = "SELECT * FROM content WHERE id = $1 FOR NO KEY UPDATE"
 _REFUSAL: Final = """
 SELECT CASE WHEN status <> 'approved' THEN 'not_approved'
             WHEN content_sha256(type, title, body, platforms) <> $2 THEN 'hash_mismatch'
+            WHEN scheduled_at IS DISTINCT FROM COALESCE($3, scheduled_at) THEN 'rescheduled'
             ELSE publish_refusal(content) END
 FROM content WHERE id = $1
 """
@@ -30,11 +30,6 @@ UPDATE content SET status = 'published', publish_problem = NULL, published_at = 
 WHERE id = $1 RETURNING *
 """
 _REFUSE: Final = "UPDATE content SET publish_problem = $2 WHERE id = $1"
-_AUDIT: Final = "SELECT append_audit($1, $2, $3, $4, $5::jsonb)"
-_TELL: Final = """
-INSERT INTO outbox (message_id, organization_id, exchange, routing_key, key, type, body)
-VALUES ($1, $2, $3, $4, $5, $4, $6)
-"""
 
 
 async def publish(connection: asyncpg.Connection, command: Command) -> None:
@@ -45,18 +40,17 @@ async def publish(connection: asyncpg.Connection, command: Command) -> None:
     await confine(connection, command.organization_id)
     if await connection.fetchrow(_LOCK, asked.content_id) is None:
         raise Poison("unknown_content", "there is no content with this id in the organization")
-    refusal = await connection.fetchval(_REFUSAL, asked.content_id, asked.sha256)
+    refusal = await connection.fetchval(_REFUSAL, asked.content_id, asked.sha256, asked.scheduled_at)
     details = {"sha256": asked.sha256, **({"refusal": refusal} if refusal else {})}
     if refusal:
         _log.warning("publication refused", content_id=str(asked.content_id), refusal=refusal)
-        await connection.execute(_REFUSE, asked.content_id, refusal)
+        if refusal != "rescheduled":
+            await connection.execute(_REFUSE, asked.content_id, refusal)
     else:
         piece = await connection.fetchrow(_PUBLISH, asked.content_id)
         await _tell(connection, dict(piece), asked)
     done = "content.publish_refused" if refusal else "content.published"
-    await connection.execute(
-        _AUDIT, command.organization_id, asked.actor_id, done, asked.content_id, json.dumps(details)
-    )
+    await outbox.audit(connection, command.organization_id, asked.actor_id, done, asked.content_id, details)
 
 
 async def _tell(connection: asyncpg.Connection, piece: dict[str, Any], asked: PublishContent) -> None:
@@ -77,6 +71,4 @@ async def _tell(connection: asyncpg.Connection, piece: dict[str, Any], asked: Pu
         at=piece["updated_at"],
         content=state,
     )
-    await connection.execute(
-        _TELL, event.id, event.organization_id, EVENTS_EXCHANGE, event.type, str(piece["id"]), encode(event)
-    )
+    await outbox.tell(connection, event)

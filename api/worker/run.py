@@ -12,6 +12,7 @@ import wire.postgres
 import wire.rabbitmq
 from api.worker.carry_out import forget
 from api.worker.consume import serve
+from api.worker.schedule import issue_due
 from wire.errors import Transient
 from wire.settings import Settings
 
@@ -44,6 +45,7 @@ async def _session(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_forget_old(pool))
+                both.create_task(issue_due(pool))
                 both.create_task(serve(connection, pool, lambda: touch(settings)))
         finally:
             with suppress(*TRANSIENT):

@@ -45,6 +45,7 @@ def of(kind: str) -> dict[str, str]:
 
 PIECE = {"type": "custom", "title": "by a test"}
 POLICY = {"type": "custom", "steps": ["approver"]}
+TIME = {"scheduled_at": "2999-01-01T00:00:00Z"}
 KEY = {"name": "k", "rights": ["events"]}
 CASES = {
     ("GET", "/api/v1/me"): Case(),
@@ -59,6 +60,8 @@ CASES = {
     ("POST", "/api/v1/content/{id}/reject"): Case(Permission.APPROVE_CONTENT, {"reason": "no"}, of("pending")),
     ("POST", "/api/v1/content/{id}/return"): Case(Permission.SUBMIT_CONTENT, ids=of("pending")),
     ("POST", "/api/v1/content/{id}/publish"): Case(Permission.SUBMIT_CONTENT, ids=of("approved")),
+    ("POST", "/api/v1/content/{id}/schedule"): Case(Permission.SUBMIT_CONTENT, TIME, of("approved")),
+    ("DELETE", "/api/v1/content/{id}/schedule"): Case(Permission.SUBMIT_CONTENT, ids=of("scheduled")),
     ("POST", "/api/v1/content/{id}/archive"): Case(Permission.SUBMIT_CONTENT, ids=of("draft")),
     ("POST", "/api/v1/content/{id}/restore"): Case(Permission.SUBMIT_CONTENT, ids=of("archived")),
     ("GET", "/api/v1/content/{id}/approvals"): Case(ids=of("draft")),
@@ -80,6 +83,7 @@ KINDS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "draft": (NEW_PIECE,),
     "pending": (NEW_PIECE, SUBMITTED),
     "approved": (NEW_PIECE, SUBMITTED, APPROVED),
+    "scheduled": (NEW_PIECE, SUBMITTED, APPROVED, ("editor", "/api/v1/content/{made}/schedule", TIME)),
     "archived": (NEW_PIECE, ("editor", "/api/v1/content/{made}/archive", None)),
     "write_key": (("super_admin", "/api/v1/write-keys", KEY),),
 }
