@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 import structlog
 
-from streams import envelopes
+from streams import accounts, envelopes
+from streams.accounts import Account
 from streams.buckets import Buckets
 from streams.doors import Doors
 from streams.messages import Message
@@ -47,6 +48,7 @@ class EngagementProcessor:
         self._new_id = new_id
         self._platforms = envelopes.Platforms()
         self._pending: Pieces = {}
+        self._accounts: list[Account] = []
 
     async def start(self, doors: Doors) -> None:
         """Open the sinks."""
@@ -61,6 +63,7 @@ class EngagementProcessor:
             self._limits[partition] = position
         self._buckets: Buckets = await self._ledger.begin()
         self._pending.clear()
+        self._accounts.clear()
         self._written = dict(positions)
         for partition in positions:
             await self._repair(partition)
@@ -73,12 +76,15 @@ class EngagementProcessor:
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if read:
             reached = {message.partition: message.position + 1 for message in messages}
-            await self._count(envelopes.together(read), reached)
+            await self._count(envelopes.together(read), reached, messages)
+        self._accounts += [account for message, _ in refused for account in accounts.refused(message)]
         for message in messages:
             self._limits[message.partition] = message.position + 1
 
     async def settle(self) -> None:
-        """Report what changed since the last time; after this the positions may be stored."""
+        """Account for what was counted, report what changed since the last time; then the positions may be stored."""
+        await accounts.store(self._doors, self._accounts)
+        self._accounts.clear()
         pending = list(self._pending.items())
         for at in range(0, len(pending), _PIECES_A_COMMAND):
             await self._report(pending[at : at + _PIECES_A_COMMAND])
@@ -93,7 +99,7 @@ class EngagementProcessor:
                 poisons.append((message, poison))
         return read, poisons
 
-    async def _count(self, events: envelopes.Events, reached: dict[int, int]) -> None:
+    async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)
         await self._ledger.load(self._buckets, missing, self._limits)
         counted = await asyncio.to_thread(self._buckets.count, events.batch)
@@ -106,6 +112,7 @@ class EngagementProcessor:
             await self._repair(partition)
         for update in changed.values():
             self._pending |= update.totals
+        self._accounts += await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
         EVENTS_STORED.inc(fresh)
         EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
 

@@ -1,6 +1,7 @@
 """A Kafka message as a processor sees it, and its place in the history of the log."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 _EPOCH_ZERO: Final = 1_735_689_600
@@ -18,6 +19,7 @@ class Message:
     key: bytes | None
     value: bytes
     timestamp_ms: int
+    headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def position(epoch: int, offset: int) -> int:

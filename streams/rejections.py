@@ -16,7 +16,7 @@ from wire.events import Rejection
 from wire.topics import REJECTIONS
 
 NOBODY: Final = UUID(int=0)
-"""The organization of what names none."""
+"""The organization of what names none, the collector of what none has signed."""
 SAMPLE_BYTES: Final = 300
 UNREADABLE: Final = (ValueError, RecursionError)
 """What msgspec raises for bytes that are not the message: wrong JSON, a wrong type, wrong UTF-8, nesting too deep."""

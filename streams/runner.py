@@ -124,7 +124,10 @@ class Runner:
             at = position(self._epoch, record.offset)
             time_ms = int(record.timestamp * 1000)
             messages.append(
-                Message(self.topic.name, record.partition, record.offset, at, record.key, record.value or b"", time_ms)
+                Message(
+                    *(self.topic.name, record.partition, record.offset, at),
+                    *(record.key, record.value or b"", time_ms, dict(record.headers or ())),
+                )
             )
         return messages
 

@@ -22,6 +22,7 @@ class Record:
     timestamp: float = 5.0
     key: bytes | None = None
     value: bytes = b""
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Event:
