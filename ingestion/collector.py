@@ -1,5 +1,6 @@
 """The HTTP collector: what each route does, from the request to the answer."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,9 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 
-from ingestion import bodies, parse, rejections, uploads
+from ingestion import bodies, in_flight, parse, rejections, uploads
+from ingestion.accounts_table import AccountsTable
 from ingestion.admission import Memory, Rates
 from ingestion.bodies import JSON, NDJSON, Receive
+from ingestion.claims import Claims
 from ingestion.columns import Columns
 from ingestion.contents import Contents
 from ingestion.database import Database
@@ -154,10 +157,12 @@ def _accepted(count: int, refused: Sequence[Refusal], *, counted: bool = True) -
 @asynccontextmanager
 async def collector(settings: Settings) -> AsyncIterator[Collector]:
     """A collector over these stores, whether they are up yet or not; at its end, what was accepted is in Kafka."""
-    database = Database(settings.postgres_relay_url)
+    database, accounts, id_ = Database(settings.postgres_relay_url), AccountsTable(settings.clickhouse_url), new_id()
+    watching = asyncio.create_task(in_flight.watch(accounts))
     async with (
         KafkaLog(settings.kafka_url) as log,
-        GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions, new_id()) as commit,
+        Claims(id_, accounts.store) as claims,
+        GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions, id_, claims.add) as commit,
     ):
         yield Collector(
             database=database,
@@ -168,4 +173,6 @@ async def collector(settings: Settings) -> AsyncIterator[Collector]:
             rates=Rates(settings.ingestion_events_per_second),
             memory=Memory(settings.ingestion_memory_bytes),
         )
+    watching.cancel()
+    await accounts.close()
     database.close()

@@ -1,6 +1,6 @@
 """Validated events, column by column, on their way into envelopes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ingestion.uuids import Bytes
 from wire import envelope
+from wire.accounts import Counts, window
 from wire.ids import partitions, words
 
 MAX_ENVELOPE_EVENTS: Final = 5_000
@@ -96,8 +97,8 @@ class Cut:
 
     partition: int
     data: bytes
-    events: Mapping[UUID, int]
-    """how many of each organization"""
+    events: Counts
+    """how many of whom"""
     rows: npt.NDArray[np.intp]
 
 
@@ -107,14 +108,15 @@ def cut(many: Sequence[Columns], partition_count: int) -> Iterator[Cut]:
     order = np.argsort(parts, kind="stable")
     by_partition = to_arrow(many).take(_plain(pa.int64(), order, [len(order)]))
     starts = np.searchsorted(parts[order], np.arange(partition_count + 1))
-    organizations = list(dict.fromkeys(columns.organization_id for columns in many))
-    whose = np.repeat([organizations.index(columns.organization_id) for columns in many], list(map(len, many)))
+    owners = [(columns.organization_id, window(columns.received_at_ms)) for columns in many]
+    places = {owner: place for place, owner in enumerate(dict.fromkeys(owners))}
+    whose = np.repeat([places[owner] for owner in owners], list(map(len, many)))
     for partition in range(partition_count):
         start, end = int(starts[partition]), int(starts[partition + 1])
         for at, piece in _pieces(by_partition.slice(start, end - start)):
             rows = order[start + at : start + at + piece.num_rows]
-            held = zip(organizations, np.bincount(whose[rows], minlength=len(organizations)).tolist(), strict=True)
-            yield Cut(partition, envelope.encode(piece), {one: count for one, count in held if count}, rows)
+            held = zip(places, np.bincount(whose[rows], minlength=len(places)).tolist(), strict=True)
+            yield Cut(partition, envelope.encode(piece), {owner: count for owner, count in held if count}, rows)
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:

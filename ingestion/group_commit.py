@@ -17,6 +17,7 @@ import structlog
 
 from ingestion.columns import Columns, cut
 from wire import envelope
+from wire.accounts import Counts
 from wire.envelope import Headers
 from wire.errors import Transient
 
@@ -52,6 +53,7 @@ class _Ticket:
 class _Envelope:
     data: bytes
     headers: Headers
+    events: Counts
     tickets: Sequence[_Ticket]
     give_up_at: float
 
@@ -64,6 +66,8 @@ class GroupCommit:
     partitions: int
     collector_id: UUID
     """told in each envelope's headers"""
+    accepted: Callable[[Counts], None] = lambda _: None
+    """told of the events of each envelope that Kafka has taken"""
     _waiting: list[_Ticket] = field(default_factory=list)
     _events: int = 0
     _timer: asyncio.TimerHandle | None = None
@@ -109,7 +113,8 @@ class GroupCommit:
             for ticket in carried:
                 ticket.envelopes += 1
             headers = envelope.headers(self.collector_id, part.events)
-            self._lanes[part.partition].put_nowait(_Envelope(part.data, headers, carried, now + MAX_WAIT_S))
+            sending = _Envelope(part.data, headers, part.events, carried, now + MAX_WAIT_S)
+            self._lanes[part.partition].put_nowait(sending)
 
     async def _lane(self, partition: int) -> None:
         queue = self._lanes[partition]
@@ -120,6 +125,7 @@ class GroupCommit:
                 if asyncio.get_running_loop().time() > sending.give_up_at:
                     raise Transient("it waited too long for the envelopes before it")
                 await self.produce(partition, sending.data, sending.headers)
+                self.accepted(sending.events)
             except Exception as caught:
                 log.warning("an envelope was not taken", partition=partition, error=repr(caught))
                 error = caught

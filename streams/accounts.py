@@ -19,10 +19,10 @@ from streams.doors import Doors
 from streams.envelopes import Events
 from streams.index import Flags, Index
 from streams.messages import Message
-from streams.rejections import NOBODY, UNREADABLE
+from streams.rejections import NOBODY
 from streams.retry import until_done
 from wire import envelope
-from wire.accounts import COLLECTOR_HEADER, EVENTS_HEADER, LAST_S, WINDOW_S, Counts, decode, window, window_at
+from wire.accounts import LAST_S, WINDOW_S, Counts, window, window_at
 from wire.errors import Poison
 
 _TYPES: Final = ("UUID", "DateTime('UTC')", "UInt16", "UInt64", "UUID", "UInt64", "UInt64", "UInt64")
@@ -62,7 +62,7 @@ def counted(events: Events, fresh: Flags, messages: Sequence[Message]) -> list[A
 
 def refused(message: Message) -> list[Account]:
     """What was refused with a whole envelope: its events, or what its header tells of them, or one of nobody."""
-    counts = _held(message) or _told(message) or {(NOBODY, window(message.timestamp_ms)): 1}
+    counts = _held(message) or _told(message)[1] or {(NOBODY, window(message.timestamp_ms)): 1}
     return [
         Account(organization_id, start_s, message.partition, message.position, collector(message), 0, 0, events)
         for (organization_id, start_s), events in counts.items()
@@ -71,8 +71,7 @@ def refused(message: Message) -> list[Account]:
 
 def collector(message: Message) -> UUID:
     """Who wrote an envelope; NOBODY where it does not say."""
-    signed = message.headers.get(COLLECTOR_HEADER, b"")
-    return UUID(bytes=signed) if len(signed) == len(NOBODY.bytes) else NOBODY
+    return _told(message)[0]
 
 
 def _held(message: Message) -> Counts:
@@ -85,11 +84,11 @@ def _held(message: Message) -> Counts:
     return Counter((UUID(int=high << 64 | low), at) for (high, low), at in zip(of, windows, strict=True))
 
 
-def _told(message: Message) -> Counts:
+def _told(message: Message) -> tuple[UUID, Counts]:
     try:
-        return decode(message.headers.get(EVENTS_HEADER, b"{}"))
-    except UNREADABLE:
-        return {}
+        return envelope.read_headers(message.headers)
+    except Poison:
+        return NOBODY, {}
 
 
 def _windows(events: pa.Table) -> npt.NDArray[np.int64]:

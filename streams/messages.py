@@ -1,8 +1,9 @@
 """A Kafka message as a processor sees it, and its place in the history of the log."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+
+from wire.envelope import Headers
 
 _EPOCH_ZERO: Final = 1_735_689_600
 _OFFSET_BITS: Final = 34
@@ -19,7 +20,7 @@ class Message:
     key: bytes | None
     value: bytes
     timestamp_ms: int
-    headers: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Headers = ()
 
 
 def position(epoch: int, offset: int) -> int:

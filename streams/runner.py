@@ -126,7 +126,7 @@ class Runner:
             messages.append(
                 Message(
                     *(self.topic.name, record.partition, record.offset, at),
-                    *(record.key, record.value or b"", time_ms, dict(record.headers or ())),
+                    *(record.key, record.value or b"", time_ms, record.headers or ()),
                 )
             )
         return messages

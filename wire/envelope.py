@@ -1,21 +1,23 @@
 """The envelope: many engagement events as one Kafka message, columns in Arrow IPC, lz4.
 
 One envelope holds events of one partition only, in the order in which they were accepted. Its message's headers say who
-sent it and how many events of whom it holds, so that they can be accounted for even where the envelope does not decode.
+sent it and how many events of whom and when it holds, so that they can be accounted for even where the envelope does
+not decode.
 
 | header | value |
 |---|---|
 | `collector` | 16 bytes: a UUIDv7 that a collector gives itself when it starts |
-| `events` | JSON object: organization id -> how many of its events are in this envelope |
+| `events` | JSON object: organization id -> window (as in `wire/accounts.py`) -> how many events are in this envelope |
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 
+from wire.accounts import LAST_S, WINDOW_S, Counts
 from wire.errors import Poison
 
 Headers = Sequence[tuple[str, bytes]]
@@ -43,7 +45,8 @@ SCHEMA: Final = pa.schema(
 """`kind` is the place in `wire.events.KINDS`; `value` counts thousandths, 0 where none was given; `actor` and
 `attributes` (JSON text) are empty where none were given."""
 
-_counts = msgspec.json.Decoder(dict[UUID, Annotated[int, msgspec.Meta(gt=0)]])
+_Window = Annotated[int, msgspec.Meta(ge=0, le=LAST_S, multiple_of=WINDOW_S)]
+_counts = msgspec.json.Decoder(dict[UUID, dict[_Window, Annotated[int, msgspec.Meta(gt=0)]]])
 
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
 
@@ -76,18 +79,26 @@ def decode(envelope: bytes) -> pa.RecordBatch:
     return batches[0]
 
 
-def headers(collector_id: UUID, events: Mapping[UUID, int]) -> Headers:
-    """The headers of an envelope's message; `events` are counts by organization."""
-    return [(COLLECTOR, collector_id.bytes), (EVENTS, msgspec.json.encode(events))]
+def headers(collector_id: UUID, events: Counts) -> Headers:
+    """The headers of an envelope's message."""
+    told: dict[UUID, dict[int, int]] = {}
+    for (organization_id, window), count in events.items():
+        told.setdefault(organization_id, {})[window] = count
+    return [(COLLECTOR, collector_id.bytes), (EVENTS, msgspec.json.encode(told))]
 
 
-def read_headers(headers: Headers) -> tuple[UUID, dict[UUID, int]]:
-    """Headers of an envelope's message -> the collector, and how many events of each organization it put in.
+def read_headers(headers: Headers) -> tuple[UUID, Counts]:
+    """Headers of an envelope's message -> the collector, and how many events of whom it put in.
 
     Raises Poison("unreadable_headers") where they are not there, or are something else.
     """
     told = dict(headers)
     try:
-        return UUID(bytes=told[COLLECTOR]), _counts.decode(told[EVENTS])
+        events = {
+            (organization_id, window): count
+            for organization_id, windows in _counts.decode(told[EVENTS]).items()
+            for window, count in windows.items()
+        }
+        return UUID(bytes=told[COLLECTOR]), events
     except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
         raise Poison("unreadable_headers", repr(error)[:500]) from error

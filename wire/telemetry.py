@@ -13,6 +13,9 @@ SECRET_WORDS: Final = ("authorization", "cookie", "password", "token", "secret",
 
 EVENTS_ACCEPTED: Final = Counter("ingestion_events_accepted", "Events that Kafka has, and the sender was told so")
 EVENTS_REJECTED: Final = Counter("ingestion_events_rejected", "Events refused at the door", ["reason"])
+EVENTS_IN_FLIGHT: Final = Gauge(
+    "ingestion_events_in_flight", "Events accepted by any collector that are not counted yet; NaN where not known"
+)
 EVENTS_STORED: Final = Counter("streams_events_stored", "Events counted for the first time")
 EVENTS_DUPLICATE: Final = Counter("streams_events_duplicate", "Events that were counted already")
 FLUSH_SECONDS: Final = Histogram("streams_flush_seconds", "One flush, ledger to projections")

@@ -35,7 +35,8 @@ def tables(client: Client) -> set[str]:
 def test_every_file_makes_its_table_and_the_second_time_nothing_is_new(empty: Client) -> None:
     files = sorted(path.stem for path in SCHEMA.glob("*.sql"))
     assert migrate(empty) == files
-    assert tables(empty) == {name.split("_", 1)[1] for name in files}
+    made = {name for name in files if "CREATE TABLE" in (SCHEMA / f"{name}.sql").read_text()}
+    assert tables(empty) == {name.split("_", 1)[1] for name in made}
     assert migrate(empty) == []
 
 
@@ -89,7 +90,7 @@ def test_the_command_migrates_and_asks_and_an_unknown_question_is_refused(empty_
     assert asked.stdout == '{"reason":"odd","count":1,"last_at":"1970-01-01T00:00:00Z"}\n', asked.stderr
     refused = run("ask", "the_time")
     assert refused.returncode == 1
-    assert "no question is called the_time; there are contents_after" in refused.stderr
+    assert "no question is called the_time; there are accounts_of_" in refused.stderr
 
 
 def test_every_file_is_one_statement_that_says_what_it_is_for() -> None:

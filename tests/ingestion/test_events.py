@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from wire import envelope, ids
+from wire.accounts import window
 from wire.topics import EVENTS, REJECTIONS
 
 
@@ -89,14 +90,18 @@ async def test_each_envelope_says_which_collector_sent_it_and_how_many_events_of
     await asyncio.gather(*(collecting.events(batch, of.key) for of, batch in zip(both, batches, strict=True)))
     mine = {of.id.bytes for of in both}
 
-    def rows(value: bytes) -> list[bytes]:
-        return [id_ for id_ in envelope.decode(value)["organization_id"].to_pylist() if id_ in mine]
+    def rows(value: bytes) -> list[tuple[UUID, int]]:
+        return [
+            (UUID(bytes=row["organization_id"]), window(int(row["received_at"].timestamp() * 1000)))
+            for row in envelope.decode(value).to_pylist()
+            if row["organization_id"] in mine
+        ]
 
     read = [
         message for message in await log.messages(EVENTS, 60, lambda value: len(rows(value))) if rows(message.value)
     ]
     told = [envelope.read_headers(message.headers) for message in read]
-    assert [counts for _, counts in told] == [Counter(UUID(bytes=id_) for id_ in rows(each.value)) for each in read]
+    assert [counts for _, counts in told] == [Counter(rows(each.value)) for each in read]
     assert len({collector_id for collector_id, _ in told}) == 1
     assert told[0][0].version == 7
 

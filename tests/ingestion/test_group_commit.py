@@ -15,6 +15,7 @@ from ingestion import columns as columns_module
 from ingestion.columns import Columns, cut
 from ingestion.group_commit import INTERVAL_S, GroupCommit
 from wire import envelope, ids
+from wire.accounts import window
 from wire.errors import Transient
 
 PARTITIONS = 12
@@ -36,7 +37,7 @@ def columns(contents: list[int], first: int = 0, organization: UUID = ORGANIZATI
         value=np.arange(first, first + count, dtype=np.uint64),
         actor=[f"reader-ß-{n}" for n in range(count)],
         attributes=[b'{"n":%d}' % n if n % 2 else b"" for n in range(count)],
-        received_at_ms=1_800_000_000_000 + first,
+        received_at_ms=1_800_000_000_000 + 1000 * first,
     )
 
 
@@ -84,7 +85,7 @@ def test_a_cut_group_is_the_same_events_each_on_its_partition_in_order(
         for part in cut(many, partitions):
             assert 1 <= len(part.rows) <= most
             found[part.partition] += decoded(part.data)
-            whose = Counter(UUID(bytes=row[0]) for row in decoded(part.data))
+            whose = Counter((UUID(bytes=row[0]), window(row[9])) for row in decoded(part.data))
             assert envelope.read_headers(envelope.headers(COLLECTOR, part.events)) == (COLLECTOR, whose)
             positions += part.rows.tolist()
     assert found == expected

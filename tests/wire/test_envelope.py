@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import envelope
+from wire.accounts import LAST_S, WINDOW_S, Counts
 from wire.errors import Poison
 
 rows = st.fixed_dictionaries(
@@ -70,8 +71,11 @@ def test_another_schema_is_poison() -> None:
         envelope.decode(sink.getvalue().to_pybytes())
 
 
-@given(st.uuids(version=4), st.dictionaries(st.uuids(), st.integers(1, 2**40), max_size=5))
-def test_headers_say_who_sent_it_and_how_many_of_whom(collector_id: UUID, events: dict[UUID, int]) -> None:
+windows = st.integers(0, LAST_S // WINDOW_S).map(lambda n: n * WINDOW_S)
+
+
+@given(st.uuids(version=4), st.dictionaries(st.tuples(st.uuids(), windows), st.integers(1, 2**40), max_size=5))
+def test_headers_say_who_sent_it_and_how_many_of_whom(collector_id: UUID, events: Counts) -> None:
     assert envelope.read_headers(envelope.headers(collector_id, events)) == (collector_id, events)
 
 
@@ -86,7 +90,9 @@ def test_headers_say_who_sent_it_and_how_many_of_whom(collector_id: UUID, events
         [("collector", bytes(16)), ("events", None)],
         [("collector", bytes(16)), ("events", b"\xff")],
         [("collector", bytes(16)), ("events", b'{"one":1}')],
-        [("collector", bytes(16)), ("events", b'{"6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11":0}')],
+        [("collector", bytes(16)), ("events", b'{"6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11":7}')],
+        [("collector", bytes(16)), ("events", b'{"6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11":{"300":0}}')],
+        [("collector", bytes(16)), ("events", b'{"6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11":{"301":1}}')],
     ],
 )
 def test_other_headers_are_poison(headers: list[tuple[str, bytes]]) -> None:
