@@ -6,13 +6,14 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from aiohttp import web
 from chdb.state.sqlitelike import Connection, StreamingResult
 
 from stack.clickhouse_http.compression import Encoder, encoder
-from stack.clickhouse_http.engine import Engine
+from stack.clickhouse_http.engine import Engine, literal
 from stack.clickhouse_http.errors import ClickHouseError
 from stack.clickhouse_http.question import BLOCK_BYTES, Question
 from stack.clickhouse_http.statement import Statement
@@ -55,19 +56,22 @@ class Answering:
         known = {**figures, "elapsed_ns": time.monotonic_ns() - self.started_ns}
         return {**self.headers, "X-ClickHouse-Summary": json.dumps({name: str(n) for name, n in known.items()})}
 
-    async def insert(self, sql: str, format_: str, first: bytes) -> web.Response:
-        """Stream the body into the table; what was read counts only once the last byte has been understood."""
-        inserter = await self.engine.run(self.handle.send_insert, sql, format_)
-        try:
+    async def insert(self, into: str, rest: str, first: bytes) -> web.Response:
+        """Store the body, all of it or, where anything fails, nothing. `into` ends with the table and its columns.
+
+        It goes through a file, since chDB's own streaming inserts do not tell when storing the rows fails.
+        """
+        with NamedTemporaryFile(prefix="tallywire-insert-") as spool:
             block = first or await self.question.body.block()
             while block:
-                await self.engine.run(inserter.append, block)
+                await self.engine.run(spool.write, block)
                 block = await self.question.body.block()
-            done = await self.engine.run(inserter.finish)
-        finally:
-            await asyncio.shield(self.engine.run(inserter.cancel))
-        rows = done.rows_written
-        return web.Response(headers=self.summary(read_rows=rows, written_rows=rows, written_bytes=done.bytes_written))
+            size = spool.tell()
+            await self.engine.run(spool.flush)
+            sql = f"{into} FROM INFILE {literal(spool.name)} COMPRESSION 'none' {rest}"
+            result = await self.engine.run(self.handle.query, sql)
+        rows = result.rows_read()
+        return web.Response(headers=self.summary(read_rows=rows, written_rows=rows, written_bytes=size))
 
     async def select(self, request: web.Request, sql: str, statement: Statement) -> web.StreamResponse:
         """Run any other statement; a result in a streamable format begins to leave before it is complete."""

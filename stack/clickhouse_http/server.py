@@ -57,8 +57,9 @@ async def _answer(
             return await answering.select(request, text.decode(), statement)
         if question.readonly:
             raise refusal(READONLY, "READONLY", "Cannot execute query in readonly mode.")
-        sql = text[: statement.sql_end].decode()
-        return await answering.insert(sql, statement.format or question.format, text[statement.data_at :])
+        into, rest = text[: statement.into_end].decode(), text[statement.into_end : statement.sql_end].decode()
+        rest += f" FORMAT {statement.format or question.format}"
+        return await answering.insert(into, rest, text[statement.data_at :])
 
 
 async def serve(folder: Path, host: str, port: int, users: dict[str, User], memory_mb: int) -> None:

@@ -31,10 +31,12 @@ _AFTER_FORMAT: Final = frozenset((b"", b"SETTINGS", b";"))
 @dataclass(frozen=True)
 class Statement:
     """`word` is the first word in capitals, `format` the one that the text asks for; an insert's data, where it
-    travels with the statement, begin at `data_at`, and `sql_end` is where its FORMAT clause began."""
+    travels with the statement, begin at `data_at`; `into_end` is where the table and its columns end, `sql_end` where
+    its FORMAT clause began."""
 
     word: bytes
     format: str | None = None
+    into_end: int = 0
     sql_end: int = 0
     data_at: int | None = None
 
@@ -53,16 +55,19 @@ def scan(text: bytes) -> Statement | None:
 
 
 def _insert(text: bytes, tokens: Iterator[re.Match[bytes]]) -> Statement:
-    depth = 0
+    depth = into_end = 0
     for token in tokens:
         depth += {b"(": 1, b")": -1}.get(token[0], 0)
         word = token[0].upper()
         if depth == 0 and word in _INSERT_SOURCES:
             break
+        if depth == 0 and word == b"SETTINGS":
+            into_end = into_end or token.start()
         if depth == 0 and word == b"FORMAT" and (name := next(tokens, None)):
             line_end = _LINE_END.match(text, name.end())
             data_at = line_end.end() if line_end else name.end()
-            return Statement(b"INSERT", name[0].decode(errors="replace"), token.start(), data_at)
+            end = token.start()
+            return Statement(b"INSERT", name[0].decode(errors="replace"), into_end or end, end, data_at)
     return Statement(b"INSERT")
 
 

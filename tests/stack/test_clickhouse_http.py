@@ -185,6 +185,17 @@ def test_an_insert_that_breaks_off_stores_nothing(served: Served, client: Client
     assert client.query(f"SELECT count() FROM {table}").result_rows == [(200_000,)]
 
 
+@pytest.mark.parametrize("wrong", ["CHECK n < 10", "CHECK throwIf(n = 10) = 0"])
+def test_an_insert_that_the_table_refuses_is_an_error_and_stores_nothing(client: Client, wrong: str) -> None:
+    client.command("DROP TABLE IF EXISTS picky")
+    client.command(f"CREATE TABLE picky (n UInt32, CONSTRAINT small {wrong}) ENGINE = MergeTree ORDER BY n")
+    with pytest.raises(DatabaseError):
+        client.insert("picky", [[1], [10]])
+    with pytest.raises(DatabaseError):
+        client.insert_arrow("picky", pa.table({"n": pa.array([2, 10], pa.uint32())}))
+    assert client.command("SELECT count() FROM picky") == 0
+
+
 def test_inserts_of_every_shape_are_understood(served: Served, client: Client, table: str) -> None:
     assert served.ask(f"INSERT INTO {table} VALUES (1, 'FORMAT'), (2, 'a\\'b')", b"")[0] == 200
     assert served.ask("", f"INSERT INTO {table} (id, word) FORMAT CSV\n3,three\n".encode())[0] == 200
