@@ -12,6 +12,7 @@ import redis.asyncio
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from analytics.ask import ask
+from wire.commands import events_of_version
 from wire.counters import (
     Cell,
     decode_cells,
@@ -192,8 +193,8 @@ async def postgres(stores: Stores, pieces: Sequence[Piece]) -> tuple[Figures, Fi
         for platform, kind, figure in _leaves(stats.get("snapshots", {})):
             at_ms = round(datetime.fromisoformat(figure["captured_at"]).timestamp() * 1000)
             captured[Place(at, platform, kind)] = (at_ms, figure["count"])
-        if row["engagement_version"]:
-            counted[Place(at, "", VERSION)] = (row["engagement_version"],)
+        if events := events_of_version(row["engagement_version"]):
+            counted[Place(at, "", VERSION)] = (events,)
     return counted, captured, there & {Counter(piece) for piece in pieces}
 
 

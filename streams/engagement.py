@@ -5,7 +5,7 @@ any two steps means that the same messages come again, and every step takes them
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -25,8 +25,8 @@ from streams.retry import until_done
 from streams.sinks.counters import Counters, Pieces, Update, updates
 from streams.sinks.ledger import Ledger
 from wire import ids
-from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement
-from wire.counters import Cell, decode_cells, position_text
+from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement, figures_version
+from wire.counters import Cell, decode_cells
 from wire.errors import Poison
 from wire.events import encode
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
@@ -61,12 +61,12 @@ class EngagementProcessor:
         self._limits = np.zeros(EVENTS.partitions, np.uint64)
         for partition, position in positions.items():
             self._limits[partition] = position
+        self._counters.generation = await self._ledger.generation()
         self._buckets: Buckets = await self._ledger.begin()
         self._pending.clear()
         self._accounts.clear()
         self._written = dict(positions)
-        for partition in positions:
-            await self._repair(partition)
+        await self._repair(positions)
 
     async def process(self, messages: list[Message]) -> None:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
@@ -107,9 +107,9 @@ class EngagementProcessor:
         rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
         await self._ledger.insert(rows)
         changed = updates(counted, self._platforms, self._doors.now())
-        _, lost = await asyncio.gather(self._ledger.aggregate(counted), self._advance(changed, reached))
-        for partition in lost:
-            await self._repair(partition)
+        aggregated = self._ledger.aggregate(counted, self._counters.generation)
+        _, lost = await asyncio.gather(aggregated, self._advance(changed, reached))
+        await self._repair(lost)
         for update in changed.values():
             self._pending |= update.totals
         self._accounts += await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
@@ -124,16 +124,16 @@ class EngagementProcessor:
                 for partition, update in changed.items()
             )
         )
-        lost = [of for of, held in zip(changed, answers, strict=True) if held < position_text(self._written[of])]
+        lost = [of for of, held in zip(changed, answers, strict=True) if held < self._counters.at(self._written[of])]
         self._written |= {partition: reached[partition] for partition in changed}
         return lost
 
-    async def _repair(self, partition: int) -> None:
-        to, now = self._written[partition], self._doors.now()
-        await repair(self._ledger, self._counters, self._platforms, partition, to, now)
+    async def _repair(self, partitions: Iterable[int]) -> None:
+        to = {partition: self._written[partition] for partition in partitions}
+        await repair(self._ledger, self._counters, self._platforms, to, self._doors.now)
 
     async def _report(self, pieces: list[tuple[bytes, bytes]]) -> None:
-        engagements = tuple(figures(piece, decode_cells(cells)) for piece, cells in pieces)
+        engagements = tuple(figures(piece, decode_cells(cells), self._counters.generation) for piece, cells in pieces)
         command = Command(
             id=self._new_id(),
             type=RECORD_ENGAGEMENT,
@@ -148,7 +148,7 @@ class EngagementProcessor:
         await until_done(topic, lambda: self._doors.producer.send_and_wait(topic, value, key))
 
 
-def figures(piece: bytes, cells: list[Cell]) -> Engagement:
+def figures(piece: bytes, cells: list[Cell], generation: int = 0) -> Engagement:
     """A piece's cells as the absolute figures that PostgreSQL keeps."""
     totals: dict[str, dict[str, dict[str, int]]] = {}
     for cell in cells:
@@ -157,6 +157,6 @@ def figures(piece: bytes, cells: list[Cell]) -> Engagement:
     return Engagement(
         organization_id=UUID(bytes=piece[:16]),
         content_id=UUID(bytes=piece[16:]),
-        version=sum(cell.count for cell in cells),
+        version=figures_version(generation, sum(cell.count for cell in cells)),
         totals=totals,
     )

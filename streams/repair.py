@@ -1,46 +1,104 @@
-"""Redis made whole again: what it lost is what was counted since the position at which it stands."""
+"""Redis made whole again, from the aggregates, which have it all.
 
+What it lost of its own generation is what was counted since the position at which it stands. Where it was emptied, or
+holds figures from before a recount, everything is built beside what readers see and then takes its place at once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
 import structlog
 
+from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Words
 from streams.sinks.cells_json import encoded
-from streams.sinks.counters import NOTHING, Counters, Update, by_partition, watched_from
+from streams.sinks.counters import NOTHING, Counters, Update, by_partition, may_stand, new_token, watched_from
 from streams.sinks.ledger import Ledger
-from wire.counters import position_text
+from wire.counters import position_in
 
 _PIECES_AT_ONCE: Final = 2_000
+_PIECES_A_PAGE: Final = 20_000
+RECOUNT_SECONDS: Final = 15.0
+"""How long a worker leaves an older generation's counters to the recount that began the new one."""
 
 _log = structlog.stdlib.get_logger("streams.repair")
 
 
-async def repair(ledger: Ledger, counters: Counters, platforms: Platforms, of: int, to: int, now_s: float) -> None:
-    """Bring partition `of` from where its counters stand to position `to`, from the aggregates, which have it all.
+async def repair(
+    ledger: Ledger, counters: Counters, platforms: Platforms, to: Mapping[int, int], now: Callable[[], float]
+) -> None:
+    """Bring each partition from where its counters stand to a position.
 
     Another worker that moves them meanwhile is let go first, and what is then still missing is brought.
     """
-    while (seen := await counters.held(of)) < position_text(to):
-        contents = await ledger.contents_since(of, int(seen or 0))
-        _log.info("repairing", partition=of, emptied=seen == NOTHING, pieces=len(contents))
-        parts = [contents[at : at + _PIECES_AT_ONCE] for at in range(0, len(contents), _PIECES_AT_ONCE)]
-        for part in parts:
-            update = await _update(ledger, platforms, of, part, watched_from(now_s))
-            if not await counters.repair(of, seen, None, update):
-                break
-        else:
-            await counters.repair(of, seen, to, Update())
+    patient_until = time.monotonic() + RECOUNT_SECONDS
+    while behind := await _behind(counters, to):
+        foreign = {of: seen for of, seen in behind.items() if position_in(seen)[0] != counters.generation}
+        if NOTHING not in foreign.values() and foreign and time.monotonic() < patient_until:
+            await asyncio.sleep(0.2)
+            continue
+        if foreign:
+            await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()}, now())
+        for of in behind.keys() - foreign.keys():
+            await _catch_up(ledger, counters, platforms, of, behind[of], to[of], now())
 
 
-async def _update(ledger: Ledger, platforms: Platforms, of: int, contents: Words, since: int) -> Update:
-    update = Update()
+async def rebuild(
+    ledger: Ledger, counters: Counters, platforms: Platforms, moves: Mapping[int, tuple[str, int]], now_s: float
+) -> set[int]:
+    """Build partitions' counters anew and switch to them: partition -> where they stand, and where they are whole then.
+
+    Answers the partitions that no longer stood there, which nothing was changed of.
+    """
+    contents, token = await ledger.contents(), new_token()
+    _log.info("rebuilding", partitions=sorted(moves), pieces=len(contents))
+    writing: Iterable[asyncio.Task[None]] = ()
+    for at in range(0, len(contents), _PIECES_A_PAGE):
+        page = contents[at : at + _PIECES_A_PAGE]
+        parts = await asyncio.to_thread(
+            _updates, platforms, page, await ledger.figures_between(page, watched_from(now_s))
+        )
+        await asyncio.gather(*writing)
+        writing = [asyncio.create_task(counters.build(of, token, part)) for of, part in parts.items() if of in moves]
+    await asyncio.gather(*writing)
+    switched = await asyncio.gather(
+        *(counters.switch(of, token, seen, to, may_stand(now_s)) for of, (seen, to) in moves.items())
+    )
+    return {of for of, done in zip(moves, switched, strict=True) if not done}
+
+
+async def _behind(counters: Counters, to: Mapping[int, int]) -> dict[int, str]:
+    """Partitions that do not stand where they should -> where they stand."""
+    seen = dict(zip(to, await asyncio.gather(*(counters.held(of) for of in to)), strict=True))
+    return {of: text for of, text in seen.items() if text < counters.at(to[of])}
+
+
+async def _catch_up(
+    ledger: Ledger, counters: Counters, platforms: Platforms, of: int, seen: str, to: int, now_s: float
+) -> None:
+    contents = await ledger.contents_since(of, position_in(seen)[1])
+    _log.info("repairing", partition=of, pieces=len(contents))
+    for at in range(0, len(contents), _PIECES_AT_ONCE):
+        part = contents[at : at + _PIECES_AT_ONCE]
+        update = _updates(platforms, part, await ledger.figures_of(part, watched_from(now_s))).get(of, Update())
+        if not await counters.repair(of, seen, None, update):
+            return
+    await counters.repair(of, seen, to, Update())
+
+
+def _updates(platforms: Platforms, contents: Words, found: list[tuple[int, Figures]]) -> dict[int, Update]:
+    """What the aggregates say of (n, 4) contents, by partition."""
+    updates: dict[int, Update] = {}
     rows = np.arange(len(contents))
-    for minute, figures in await ledger.figures_of(contents, since):
-        pieces = by_partition(contents, rows, encoded(figures, platforms)).get(of, {})
-        if minute:
-            update.minutes[minute] = pieces
-        else:
-            update.totals = pieces
-    return update
+    for minute, figures in found:
+        for of, pieces in by_partition(contents, rows, encoded(figures, platforms)).items():
+            update = updates.setdefault(of, Update())
+            if minute:
+                update.minutes[minute] = pieces
+            else:
+                update.totals = pieces
+    return updates

@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -30,7 +31,7 @@ class ScoreContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engagement(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece's absolute figures. `version` only grows; the larger one wins."""
+    """One piece's absolute figures. `version` (see `figures_version`) only grows; the larger one wins."""
 
     organization_id: UUID
     content_id: UUID
@@ -72,6 +73,19 @@ class PublishContent(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     actor_id: UUID
     scheduled_at: datetime | None = None
+
+
+_EVENT_BITS: Final = 44
+
+
+def figures_version(generation: int, events: int) -> int:
+    """The version of a piece's figures: a later generation wins over every earlier one, then the larger count wins."""
+    return generation << _EVENT_BITS | events
+
+
+def events_of_version(version: int) -> int:
+    """How many events a version says were counted."""
+    return version & ((1 << _EVENT_BITS) - 1)
 
 
 SCORE_CONTENT = "content.score"

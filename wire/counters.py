@@ -6,12 +6,13 @@ it wrote knows that Redis has lost something, and what. Values are absolute.
 
 | key | value | lives |
 |---|---|---|
-| `tw:{p}:position` | 20 digits: every event before this position is in the counters of partition p | for ever |
+| `tw:{p}:position` | `position_text`: every event before this position is in the counters of partition p | for ever |
 | `tw:{p}:totals` | hash: piece -> cells | for ever |
 | `tw:{p}:minute:{minute}` | hash: piece -> cells of that minute, unix time // 60 | MINUTE_TTL_SECONDS |
 | `tw:snapshots:{organization}:{content}` | hash: `{platform}|{kind}` -> `{captured_at_ms}|{count}` | for ever |
 | `tw:snapshots_whole` | present where every piece's snapshots are there | for ever |
 | `tw:as_of` | hash: partition -> unix ms up to which all accepted events are counted | for ever |
+| `twnext:{p}:{token}:...` | what is being built anew, before it takes the others' place | NEXT_TTL_SECONDS |
 
 A piece is 32 bytes: its organization's id and its own. Cells are JSON: `[[platform, kind, count, robots,
 value_thousandths], ...]`. `{p}` is in braces in the key itself, so that a partition's keys stay together in a cluster.
@@ -26,6 +27,7 @@ from wire.ids import partition
 from wire.topics import EVENTS
 
 MINUTE_TTL_SECONDS: Final = 2 * 3600
+NEXT_TTL_SECONDS: Final = 3600
 AS_OF: Final = "tw:as_of"
 SNAPSHOTS_WHOLE: Final = "tw:snapshots_whole"
 
@@ -68,6 +70,12 @@ def minute_key(of: int, minute: int) -> str:
     return f"tw:{{{of}}}:minute:{minute}"
 
 
+def next_key(live: str, token: str) -> str:
+    """Where `totals_key` or `minute_key` are built anew by whoever chose the token; no reader looks there."""
+    _, partition, rest = live.split(":", 2)
+    return f"twnext:{partition}:{token}:{rest}"
+
+
 def snapshots_key(organization_id: UUID, content_id: UUID) -> str:
     """Where the platforms' own totals of a piece stand."""
     return f"tw:snapshots:{organization_id}:{content_id}"
@@ -83,9 +91,20 @@ def decode_cells(value: bytes | str) -> list[Cell]:
     return _cells.decode(value)
 
 
-def position_text(position: int) -> str:
-    """A position as 20 digits, which compare as the numbers do; Redis's own numbers are floats."""
-    return f"{position:020}"
+def position_text(position: int, generation: int = 0) -> str:
+    """A position as 20 digits, which compare as the numbers do; Redis's own numbers are floats.
+
+    Every position of a later generation of figures (`tallywire recount` begins one) is larger than all before it.
+    """
+    return f"g{generation:06}.{position:020}" if generation else f"{position:020}"
+
+
+def position_in(text: str) -> tuple[int, int]:
+    """The generation and the position in a position's text; of an empty one (-1, 0)."""
+    if not text:
+        return -1, 0
+    generation, _, position = text.rpartition(".")
+    return int(generation[1:] or 0), int(position)
 
 
 ADVANCE: Final = """
@@ -123,6 +142,24 @@ for i = 2, #KEYS do
   at = last + 1
 end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+return ARGV[2]
+"""
+
+SWITCH: Final = """
+-- KEYS: position, then pairs: a hash built anew, and the one whose place it takes; one that was not built is removed.
+-- ARGV: where the counters must stand (empty: nothing stands), where they stand then, and each pair's time to live.
+-- Answers where they stand in the end.
+local held = redis.call('GET', KEYS[1]) or ''
+if held ~= ARGV[1] then return held end
+for i = 2, #KEYS, 2 do
+  local ttl = tonumber(ARGV[i / 2 + 2])
+  redis.call('UNLINK', KEYS[i + 1])
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    redis.call('RENAME', KEYS[i], KEYS[i + 1])
+    if ttl > 0 then redis.call('EXPIRE', KEYS[i + 1], ttl) else redis.call('PERSIST', KEYS[i + 1]) end
+  end
+end
+redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]
 """
 

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 import numpy as np
 import redis.asyncio
@@ -17,13 +18,16 @@ from streams.sinks.cells_json import encoded
 from wire.counters import (
     ADVANCE,
     MINUTE_TTL_SECONDS,
+    NEXT_TTL_SECONDS,
     REPAIR,
+    SWITCH,
     minute_key,
+    next_key,
     position_key,
     position_text,
     totals_key,
 )
-from wire.ids import partitions
+from wire.ids import WINDOW_FUTURE_MS, partitions
 from wire.topics import EVENTS
 
 _MINUTES_KEPT: Final = 61
@@ -51,6 +55,12 @@ class Update:
             for piece, cells in pieces.items():
                 arguments += [piece, cells]
         return [key for key, _, _ in parts], arguments
+
+
+def may_stand(now_s: float) -> range:
+    """Every minute of which Redis may hold anything: kept ones, and those whose time to live has not passed."""
+    last = int(now_s) // 60 + WINDOW_FUTURE_MS // 60_000 + 1
+    return range(watched_from(now_s) - MINUTE_TTL_SECONDS // 60 - 1, last + 1)
 
 
 def watched_from(now_s: float) -> int:
@@ -83,12 +93,18 @@ def updates(counted: Counted, platforms: Platforms, now_s: float) -> dict[int, U
 
 
 class Counters:
-    """The counters of `wire.counters`. Positions are as in `streams.messages`."""
+    """The counters of `wire.counters`. Positions are as in `streams.messages`, and of one generation of figures."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, generation: int = 0) -> None:
+        self.generation = generation
         self._client = client
         self._advance = client.register_script(ADVANCE)
         self._repair = client.register_script(REPAIR)
+        self._switch = client.register_script(SWITCH)
+
+    def at(self, position: int) -> str:
+        """A position of this generation as Redis has it."""
+        return position_text(position, self.generation)
 
     async def held(self, of: int) -> str:
         """Up to where a partition's counters are whole, as text; NOTHING where Redis was emptied."""
@@ -99,20 +115,51 @@ class Counters:
 
         Answers what stands in the end: smaller than `written` means that Redis lost something, and took nothing.
         """
-        return await self._run(self._advance, of, position_text(written), position_text(to), update)
+        return await self._run(self._advance, of, self.at(written), self.at(to), update)
 
     async def repair(self, of: int, seen: str, to: int | None, update: Update) -> bool:
         """Write what Redis lost; `to`, with the last part, is where its counters are whole then.
 
         False where they no longer stand where they were `seen`: another worker moved them meanwhile.
         """
-        text = position_text(to) if to is not None else NOTHING
+        text = self.at(to) if to is not None else NOTHING
         return await self._run(self._repair, of, seen, text, update) == text
+
+    async def build(self, of: int, token: str, update: Update) -> None:
+        """Write these totals and minutes beside those that readers see, until `switch`."""
+        keys, _ = update.hashes(of)
+        parts = [*([update.totals] if update.totals else []), *update.minutes.values()]
+
+        async def write() -> None:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for key, pieces in zip(keys, parts, strict=True):
+                    if pieces:
+                        built = next_key(key, token)
+                        pipeline.hset(built, mapping=dict[Any, Any](pieces))
+                        pipeline.expire(built, NEXT_TTL_SECONDS)
+                await pipeline.execute()
+
+        await until_done("redis", write)
+
+    async def switch(self, of: int, token: str, seen: str, to: int, minutes: Iterable[int]) -> bool:
+        """Let what was built take the place of all that is there, at once; `minutes`: those that may be there.
+
+        False where the counters no longer stand where they were `seen`.
+        """
+        live = [(totals_key(of), 0), *((minute_key(of, minute), MINUTE_TTL_SECONDS) for minute in minutes)]
+        keys = [position_key(of), *(key for name, _ in live for key in (next_key(name, token), name))]
+        arguments: list[str | int] = [seen, self.at(to), *(ttl_s for _, ttl_s in live)]
+        return _text(await until_done("redis", lambda: self._switch(keys, arguments))) == self.at(to)
 
     async def _run(self, script: AsyncScript, of: int, seen: str, to: str, update: Update) -> str:
         keys, arguments = update.hashes(of)
         answer = await until_done("redis", lambda: script([position_key(of), *keys], [seen, to, *arguments]))
         return _text(answer)
+
+
+def new_token() -> str:
+    """A name under which to build counters, that nobody else has."""
+    return uuid4().hex[:12]
 
 
 def _text(answer: bytes | str | None) -> str:

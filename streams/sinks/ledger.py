@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from streams import uuids
 from streams.buckets import Batch, Buckets, Counted, Missing
@@ -17,10 +18,13 @@ from streams.envelopes import Platforms
 from streams.index import Index, Words
 from streams.retry import until_done
 from streams.sql import question
+from wire.errors import Transient
 from wire.events import KINDS
 
 _KEYS_A_QUESTION: Final = 5_000
 _MOST_CONTENTS: Final = 4_000_000
+VIOLATED_CONSTRAINT: Final = 469
+"""ClickHouse's code for a row that the table does not take."""
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 
 Limits = npt.NDArray[np.uint64]
@@ -32,6 +36,10 @@ class Ledger:
     def __init__(self, clickhouse: Client, platforms: Platforms) -> None:
         self._clickhouse = clickhouse
         self._platforms = platforms
+
+    async def generation(self) -> int:
+        """Which generation of figures the aggregates take."""
+        return int((await self._ask("generation", {}))["generation"][0].as_py())
 
     async def begin(self) -> Buckets:
         """An empty state that knows what the ledger may hold."""
@@ -57,6 +65,10 @@ class Ledger:
             value = found["value"].to_numpy()
             buckets.load_events(Batch(_content(found), uuids.words(found["id"]), self._codes(found), robot, value))
 
+    async def contents(self) -> Words:
+        """(n, 4): every piece of the aggregates, in their own order."""
+        return _content(await self._ask("contents_of_aggregates", {}))
+
     async def contents_since(self, partition: int, position: int) -> Words:
         """(n, 4): the pieces of a partition that were counted at or after a position."""
         return _content(await self._ask("contents_since", {"partition": partition, "position": position}))
@@ -64,9 +76,11 @@ class Ledger:
     async def figures_of(self, contents: Words, since: int) -> list[tuple[int, Figures]]:
         """What the aggregates say of (n, 4) contents, whose places are the owners: per minute from `since` on, and as
         minute 0 in all; grouped by owner."""
+        return self._by_minute(contents, await self._ask("minutes_of_contents", {**_keys(contents), "since": since}))
+
+    def _by_minute(self, contents: Words, found: pa.Table) -> list[tuple[int, Figures]]:
         index = Index(4)
         index.find_or_add(contents)
-        found = await self._ask("minutes_of_contents", {**_keys(contents), "since": since})
         owner, minute, code = index.find(_content(found)), found["minute"].to_numpy(), self._codes(found)
         order = np.lexsort((owner, minute))
         sums = [found[name].to_numpy().astype(np.uint64)[order] for name in ("events", "robots", "thousandths")]
@@ -78,6 +92,12 @@ class Ledger:
             for a, b in zip(starts.tolist(), ends, strict=True)
         ]
 
+    async def figures_between(self, contents: Words, since: int) -> list[tuple[int, Figures]]:
+        """As `figures_of`, of (n, 4) contents that follow each other in the aggregates' own order."""
+        ends = _keys(contents[[0, -1]])
+        asked = {"organizations": ends["organizations"], "contents": ends["contents"], "since": since}
+        return self._by_minute(contents, await self._ask("minutes_between", asked))
+
     async def insert(self, rows: pa.Table) -> None:
         """Store events. The same again is one row: the first position wins."""
         if len(rows):
@@ -85,13 +105,25 @@ class Ledger:
                 "ledger", lambda: asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_events", rows)
             )
 
-    async def aggregate(self, counted: Counted) -> None:
-        """Store the changed cells of each minute. The larger count wins."""
-        rows = minute_rows(counted, self._platforms)
+    async def aggregate(self, counted: Counted, generation: int) -> None:
+        """Store the changed cells of each minute. The larger count wins.
+
+        Waits while a recount holds the aggregates; raises Recounted where they are of another generation since.
+        """
+        rows = minute_rows(counted, self._platforms, generation)
+
+        async def insert() -> None:
+            try:
+                await asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_minutes", rows)
+            except DatabaseError as error:
+                if error.code != VIOLATED_CONSTRAINT:
+                    raise
+                if (current := await self.generation()) != generation:
+                    raise Recounted(generation, current) from error
+                raise Transient("a recount holds the aggregates for a moment") from error
+
         if len(rows):
-            await until_done(
-                "aggregates", lambda: asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_minutes", rows)
-            )
+            await until_done("aggregates", insert)
 
     async def _ask(self, name: str, parameters: dict[str, Any]) -> pa.Table:
         async def ask() -> pa.Table:
@@ -105,7 +137,14 @@ class Ledger:
         return np.array(platforms, np.uint64) | np.array(kinds, np.uint64)
 
 
-def minute_rows(counted: Counted, platforms: Platforms) -> pa.Table:
+class Recounted(Exception):
+    """The figures were recounted: whoever counts in an earlier generation begins anew."""
+
+    def __init__(self, generation: int, current: int) -> None:
+        super().__init__(f"the aggregates were recounted, generation {current} follows {generation}: begin anew")
+
+
+def minute_rows(counted: Counted, platforms: Platforms, generation: int = 0) -> pa.Table:
     """The changed cells as rows of the aggregates."""
     content = np.concatenate([of for _, of, _ in counted.changed] or [np.empty((0, 4), np.uint64)])
     cells = [cells for _, _, cells in counted.changed]
@@ -122,6 +161,7 @@ def minute_rows(counted: Counted, platforms: Platforms) -> pa.Table:
             "count": np.concatenate([c.count for c in cells] or [np.empty(0, np.uint64)]),
             "robots": np.concatenate([c.robots for c in cells] or [np.empty(0, np.uint64)]),
             "value": np.concatenate([c.value for c in cells] or [np.empty(0, np.uint64)]),
+            "generation": np.full(len(code), generation, np.uint32),
         }
     )
 
