@@ -14,11 +14,15 @@ from api.content.actions import router as actions_router
 from api.content.endpoints import router as content_router
 from api.doors import open_doors
 from api.edge import Edge
+from api.intake.endpoints import router as intake_router
 from api.openapi import document
 from api.trail import router as audit_router
 from api.write_keys.endpoints import router as write_keys_router
 from wire.settings import Settings
 
+ROUTERS: Final = (
+    *(auth_router, content_router, actions_router, policies_router, audit_router, write_keys_router, intake_router),
+)
 PREFIX: Final = "/api/v1"
 MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = MIB
@@ -48,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(health.router)
     routes = APIRouter(prefix=PREFIX)
-    for router in (auth_router, content_router, actions_router, policies_router, audit_router, write_keys_router):
+    for router in ROUTERS:
         routes.include_router(router)
     app.include_router(routes)
     handlers.install(app)

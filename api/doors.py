@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import redis.asyncio
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 import wire.clickhouse
 import wire.postgres
 import wire.redis
+from analytics.ask import ask
 from api.auth.passwords import Passwords
 from api.auth.tokens import Tokens, read_key_file
 from api.db import Database
@@ -40,6 +41,14 @@ class ClickHouse:
                 except (ClickHouseError, *wire.clickhouse.TRANSIENT) as error:
                     raise Unavailable("the analytics database does not answer; try again") from error
             return self._client
+
+    async def ask(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        """The rows of one of `analytics/queries`. Raises Unavailable where ClickHouse does not answer."""
+        client = await self.client()
+        try:
+            return await ask(client, name, **parameters)
+        except (ClickHouseError, *wire.clickhouse.TRANSIENT) as error:
+            raise Unavailable("the analytics database does not answer; try again") from error
 
     async def close(self) -> None:
         """Close the client, if there is one."""

@@ -1,6 +1,9 @@
--- Asked by the API and `tallywire rejections`: what was refused, the newest first? An empty `reason` means any.
+-- Asked by the API: what of one organization's was refused since then, the newest first, after a place in that order?
+-- An empty `reason` means any.
 SELECT id, source, place, reason, detail, sample, rejected_at
 FROM rejections
 WHERE organization_id = {organization_id:UUID} AND ({reason:String} = '' OR reason = {reason:String})
-ORDER BY rejected_at DESC, source, place DESC, id
-LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+    AND rejected_at >= {since:DateTime('UTC')}
+    AND (toUnixTimestamp64Milli(rejected_at), id) < ({before_ms:Int64}, {before_id:UUID})
+ORDER BY rejected_at DESC, id DESC
+LIMIT {limit:UInt32}

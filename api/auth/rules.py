@@ -18,6 +18,7 @@ class Permission(StrEnum):
     READ_AUDIT = "read the audit trail"
     IMPORT_CONTENT = "import content"
     MANAGE_WRITE_KEYS = "manage write keys"
+    READ_INTAKE = "read what came in and what was refused"
 
 
 ADMINS: Final = frozenset({Role.SUPER_ADMIN, Role.ORG_ADMIN})
@@ -33,6 +34,7 @@ ROLES: Final = {
     Permission.READ_AUDIT: ADMINS,
     Permission.IMPORT_CONTENT: ADMINS,
     Permission.MANAGE_WRITE_KEYS: ADMINS,
+    Permission.READ_INTAKE: ADMINS,
 }
 
 

@@ -10,13 +10,9 @@ from uuid import UUID
 import redis.asyncio
 import redis.exceptions
 import structlog
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-import wire.clickhouse
-from analytics.ask import ask
 from api.content.stats import MINUTES, Numbers, SnapshotCell
 from api.doors import ClickHouse
-from api.errors import Unavailable
 from wire.counters import (
     AS_OF,
     SNAPSHOTS_WHOLE,
@@ -52,10 +48,7 @@ async def read(
         numbers = NOTHING
     if not numbers.missing:
         return numbers
-    try:
-        return await _from_clickhouse(clickhouse, numbers, organization_id, content_id, now)
-    except (ClickHouseError, *wire.clickhouse.TRANSIENT) as error:
-        raise Unavailable("the analytics database does not answer; try again") from error
+    return await _from_clickhouse(clickhouse, numbers, organization_id, content_id, now)
 
 
 async def _from_redis(fast: redis.asyncio.Redis, organization_id: UUID, content_id: UUID, now: datetime) -> Numbers:
@@ -97,12 +90,11 @@ async def _from_clickhouse(
     clickhouse: ClickHouse, numbers: Numbers, organization_id: UUID, content_id: UUID, now: datetime
 ) -> Numbers:
     """The same numbers, with what was missing put in."""
-    client = await clickhouse.client()
     piece = {"organization_id": organization_id, "content_id": content_id}
     first = datetime.fromtimestamp((int(now.timestamp()) // 60 - MINUTES + 1) * 60, UTC)
     more: dict[str, dict[str, object]] = {RECENT: {"since": first}}
     wanted = sorted(numbers.missing)
-    asked = (ask(client, QUESTIONS[name], **piece, **more.get(name, {})) for name in wanted)
+    asked = (clickhouse.ask(QUESTIONS[name], **piece, **more.get(name, {})) for name in wanted)
     rows = dict(zip(wanted, await asyncio.gather(*asked), strict=True))
     if TOTALS in rows:
         numbers = replace(numbers, totals=[_cell(row) for row in rows[TOTALS]])

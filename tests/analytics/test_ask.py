@@ -61,15 +61,20 @@ async def test_rejections_come_newest_first_by_page_and_by_reason(client: Client
     ]
     client.insert("rejections", rows, columns)
 
-    async def places(reason: str, limit: int, offset: int) -> list[int]:
-        asked = {"organization_id": organization, "reason": reason, "limit": limit, "offset": offset}
-        return [row["place"] for row in await ask(asking, "rejections_of_organization", **asked)]
+    async def places(reason: str, limit: int, before: int, since: datetime = MINUTE) -> list[int]:
+        at, at_id = (rows[before][-1], rows[before][0]) if before < 5 else (MINUTE + timedelta(days=1), UUID(int=0))
+        asked = {"before_ms": int(at.timestamp() * 1000), "before_id": at_id, "since": since}
+        found = await ask(
+            asking, "rejections_of_organization", organization_id=organization, reason=reason, limit=limit, **asked
+        )
+        return [row["place"] for row in found]
 
-    assert await places("", 3, 0) == [4, 3, 2]
-    assert await places("", 3, 3) == [1, 0]
-    assert await places("asset", 9, 0) == [3, 1]
-    assert await places("' OR 1 = 1 --", 9, 0) == []
-    reasons = await ask(asking, "reasons_of_organization", organization_id=organization)
+    assert await places("", 3, 5) == [4, 3, 2]
+    assert await places("", 3, 2) == [1, 0]
+    assert await places("asset", 9, 5) == [3, 1]
+    assert await places("", 9, 5, MINUTE + timedelta(seconds=3)) == [4, 3]
+    assert await places("' OR 1 = 1 --", 9, 5) == []
+    reasons = await ask(asking, "reasons_of_organization", organization_id=organization, since=MINUTE)
     assert [(row["reason"], row["count"]) for row in reasons] == [("status", 3), ("asset", 2)]
 
 
