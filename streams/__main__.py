@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 import wire.clickhouse
 import wire.kafka
 import wire.redis
+from streams import memory
 from streams.app import build
 from streams.content import ContentProcessor
 from streams.doors import Doors
@@ -61,6 +62,7 @@ class _Shared:
 
 def main() -> None:
     """Work until SIGTERM or SIGINT; exit 70 means that a processor failed and wants to be started again."""
+    memory.keep()
     log = telemetry.start("streams")
     mine = settings()
     mine.state_dir.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from the ledger. Whoever drives it loads what `missing` names before calling `co
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -32,14 +33,20 @@ class Batch:
     robot: Flags
     value: Words
 
-    @property
+    @cached_property
     def minute(self) -> Minutes:
         """Unix minutes, from the ids."""
         return ((self.id[:, 0] >> np.uint64(16)) // np.uint64(60_000)).astype(np.int64)
 
-    def only(self, which: Flags | Rows) -> "Batch":
-        """Some of the events."""
-        return Batch(self.content[which], self.id[which], self.code[which], self.robot[which], self.value[which])
+    @cached_property
+    def minutes(self) -> list[tuple[int, Rows]]:
+        """Each minute that occurs and the places of its events, in log order."""
+        if len(self.minute) == 0:
+            return []
+        order = np.argsort(self.minute, kind="stable")
+        ordered = self.minute[order]
+        cuts = np.flatnonzero(np.diff(ordered)) + 1
+        return [(int(ordered[first]), part) for first, part in zip([0, *cuts], np.split(order, cuts), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Buckets:
         contents = batch.content[fresh][self._old[rows[fresh]]]
         of: list[Words] = []
         at: list[int] = []
-        for minute, part in _by_minute(batch.minute):
+        for minute, part in batch.minutes:
             held = self._slices.get(minute) or self._slices.setdefault(minute, _Slice())
             self._slices.move_to_end(minute)
             mine = rows[part]
@@ -133,8 +140,8 @@ class Buckets:
     def load_events(self, events: Batch) -> None:
         """The ledger's events of the missing buckets."""
         rows = self._contents.find(events.content)
-        for minute, part in _by_minute(events.minute):
-            self._count_minute(self._slices[minute], rows[part], events.only(part))
+        for minute, part in events.minutes:
+            self._count_minute(self._slices[minute], rows, events, part)
 
     def count(self, batch: Batch) -> Counted:
         """Count what is new. The same events again, in any batches, change nothing."""
@@ -142,17 +149,16 @@ class Buckets:
         fresh = np.zeros(len(rows), np.bool_)
         changed: list[tuple[int, Words, Figures]] = []
         buckets: list[tuple[int, Words, Rows, Figures]] = []
-        for minute, part in _by_minute(batch.minute):
+        for minute, part in batch.minutes:
             held = self._slices[minute]
-            new, cells = self._count_minute(held, rows[part], batch.only(part))
-            fresh[part] = new
-            if len(cells.owner):
-                owners = np.unique(cells.owner)
+            new, cells = self._count_minute(held, rows, batch, part)
+            fresh[new] = True
+            if len(new):
+                owners = _each(cells.owner)
                 changed.append((minute, self._content_of(held, cells.owner), cells))
                 buckets.append((minute, self._content_of(held, owners), owners, held.cells.of(owners)))
-        counted = batch.only(fresh)
-        touched = self._totals.add(rows[fresh], counted.code, counted.robot, counted.value)
-        content_rows = np.unique(touched.owner)
+        touched = self._totals.add(rows[fresh], batch.code[fresh], batch.robot[fresh], batch.value[fresh])
+        content_rows = _each(touched.owner)
         contents = self._contents.keys[content_rows]
         self._evict()
         return Counted(fresh, changed, buckets, contents, content_rows, self._totals.of(content_rows))
@@ -166,11 +172,13 @@ class Buckets:
         contents: Words = self._contents.keys[held.buckets.keys[owners, 0].astype(np.int64)]
         return contents
 
-    def _count_minute(self, held: _Slice, rows: Rows, events: Batch) -> tuple[Flags, Figures]:
-        bucket, _ = held.buckets.find_or_add(rows.astype(np.uint64).reshape(-1, 1))
-        _, fresh = held.ids.find_or_add(np.column_stack((bucket.astype(np.uint64), events.id)))
-        new = events.only(fresh)
-        return fresh, held.cells.add(bucket[fresh], new.code, new.robot, new.value)
+    def _count_minute(self, held: _Slice, rows: Rows, events: Batch, part: Rows) -> tuple[Rows, Figures]:
+        bucket, _ = held.buckets.find_or_add(rows[part].astype(np.uint64).reshape(-1, 1))
+        keys = np.empty((len(part), 3), np.uint64)
+        keys[:, 0], keys[:, 1:] = bucket, events.id[part]
+        _, fresh = held.ids.find_or_add(keys)
+        new = part[fresh]
+        return new, held.cells.add(bucket[fresh], events.code[new], events.robot[new], events.value[new])
 
     def _evict(self) -> None:
         """Let go of the minutes that were not touched for longest, until the ids fit; the ledger has them."""
@@ -181,13 +189,8 @@ class Buckets:
             self._evicted_to = max(self._evicted_to, minute)
 
 
-def _by_minute(minutes: Minutes) -> list[tuple[int, Rows]]:
-    """Each minute and the places of its events, in log order."""
-    if len(minutes) == 0:
-        return []
-    if minutes.min() == minutes.max():
-        return [(int(minutes[0]), np.arange(len(minutes)))]
-    order = np.argsort(minutes, kind="stable")
-    ordered = minutes[order]
-    cuts = np.flatnonzero(np.diff(ordered)) + 1
-    return [(int(minutes[part[0]]), part) for part in np.split(order, cuts)]
+def _each(owner: Rows) -> Rows:
+    """The owners that occur, once each, in order; they are row numbers, so that marking them beats sorting them."""
+    occurs = np.zeros(int(owner.max(initial=-1)) + 1, np.bool_)
+    occurs[owner] = True
+    return np.flatnonzero(occurs)

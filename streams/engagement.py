@@ -27,7 +27,6 @@ from streams.sinks.ledger import Ledger
 from wire import ids
 from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement, figures_version
 from wire.counters import Cell, decode_cells
-from wire.errors import Poison
 from wire.events import encode
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
 from wire.topics import EVENTS, FINDINGS
@@ -72,11 +71,11 @@ class EngagementProcessor:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
         if self._buckets.is_full:
             self._buckets = await self._ledger.begin()
-        read, refused = await asyncio.to_thread(self._read, messages)
+        events, refused = await asyncio.to_thread(envelopes.read, messages, EVENTS.partitions, self._platforms)
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
-        if read:
+        if len(events.position):
             reached = {message.partition: message.position + 1 for message in messages}
-            await self._count(envelopes.together(read), reached, messages)
+            await self._count(events, reached, messages)
         self._accounts += [account for message, _ in refused for account in accounts.refused(message)]
         for message in messages:
             self._limits[message.partition] = message.position + 1
@@ -89,15 +88,6 @@ class EngagementProcessor:
         for at in range(0, len(pending), _PIECES_A_COMMAND):
             await self._report(pending[at : at + _PIECES_A_COMMAND])
         self._pending.clear()
-
-    def _read(self, messages: list[Message]) -> tuple[list[envelopes.Events], list[tuple[Message, Poison]]]:
-        read, poisons = [], []
-        for message in messages:
-            try:
-                read.append(envelopes.read(message, EVENTS.partitions, self._platforms))
-            except Poison as poison:
-                poisons.append((message, poison))
-        return read, poisons
 
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)

@@ -55,45 +55,66 @@ class Events:
     position: npt.NDArray[np.uint64]
 
 
-def read(message: Message, partitions: int, platforms: Platforms) -> Events:
-    """One envelope -> its events.
+Refused = list[tuple[Message, Poison]]
 
-    Raises Poison where it does not decode, where a kind is unknown, or where a piece belongs to another partition.
+
+def read(messages: list[Message], partitions: int, platforms: Platforms) -> tuple[Events, Refused]:
+    """Envelopes -> their events as one, and those envelopes that cannot be counted, each with the reason.
+
+    Refused is what does not decode, where a kind is unknown, or where a piece belongs to another partition.
     """
-    events = envelope.decode(message.value)
-    content = np.hstack((uuids.words(events["organization_id"]), uuids.words(events["content_id"])))
-    kind = events["kind"].to_numpy()
-    if len(kind) and kind.max() >= len(KINDS):
-        raise Poison("unknown_kind", f"kind {kind.max()} is newer than this processor")
-    if (ids.partitions(content[:, 2], content[:, 3], partitions) != message.partition).any():
-        raise Poison("wrong_partition", "an envelope carries pieces of another partition")
-    code = platforms.codes(events["platform"]) << np.uint64(8) | kind
-    robot: Flags = events["robot"].to_numpy(zero_copy_only=False)
-    return Events(
-        Batch(content, uuids.words(events["id"]), code, robot, events["value"].to_numpy()),
-        pa.Table.from_batches([events]).drop_columns(["platform"]),
-        np.full(len(kind), message.partition, np.uint16),
-        np.full(len(kind), message.position, np.uint64),
-    )
+    whole, batches, refused = [], [], []
+    for message in messages:
+        try:
+            batches.append(envelope.decode(message.value))
+            whole.append(message)
+        except Poison as poison:
+            refused.append((message, poison))
+    events = _together(whole, batches, platforms)
+    if wrong := _wrong(events, whole, partitions):
+        refused += [(whole[at], poison) for at, poison in wrong.items()]
+        kept = [at for at in range(len(whole)) if at not in wrong]
+        events = _together([whole[at] for at in kept], [batches[at] for at in kept], platforms)
+    return events, refused
 
 
-def together(parts: list[Events]) -> Events:
-    """Several envelopes' events as one."""
-    if len(parts) == 1:
-        return parts[0]
-    batches = [part.batch for part in parts]
+def _together(messages: list[Message], batches: list[pa.RecordBatch], platforms: Platforms) -> Events:
+    sizes = [batch.num_rows for batch in batches]
+    platform = np.concatenate([np.empty(0, np.uint64), *(platforms.codes(batch["platform"]) for batch in batches)])
+    schema = envelope.SCHEMA.remove(envelope.SCHEMA.get_field_index("platform"))
+    columns = pa.Table.from_batches([batch.drop_columns(["platform"]) for batch in batches], schema).combine_chunks()
+    kind = columns["kind"].to_numpy()
+    content = np.hstack((uuids.words(columns["organization_id"]), uuids.words(columns["content_id"])))
     return Events(
         Batch(
-            np.concatenate([b.content for b in batches]),
-            np.concatenate([b.id for b in batches]),
-            np.concatenate([b.code for b in batches]),
-            np.concatenate([b.robot for b in batches]),
-            np.concatenate([b.value for b in batches]),
+            content,
+            uuids.words(columns["id"]),
+            platform << np.uint64(8) | kind,
+            columns["robot"].to_numpy(),
+            columns["value"].to_numpy(),
         ),
-        pa.concat_tables([part.columns for part in parts]),
-        np.concatenate([part.partition for part in parts]),
-        np.concatenate([part.position for part in parts]),
+        columns,
+        np.repeat(np.array([message.partition for message in messages], np.uint16), sizes),
+        np.repeat(np.array([message.position for message in messages], np.uint64), sizes),
     )
+
+
+def _wrong(events: Events, messages: list[Message], partitions: int) -> dict[int, Poison]:
+    """Places of the messages whose events are not what their topic promises."""
+    content, kind = events.batch.content, events.batch.code & np.uint64(0xFF)
+    unknown = kind >= len(KINDS)
+    elsewhere = ids.partitions(content[:, 2], content[:, 3], partitions) != events.partition
+    if not (unknown | elsewhere).any():
+        return {}
+    of = {(message.partition, message.position): at for at, message in enumerate(messages)}
+    found = {}
+    for row in np.flatnonzero(unknown | elsewhere).tolist():
+        at = of[int(events.partition[row]), int(events.position[row])]
+        if unknown[row]:
+            found[at] = Poison("unknown_kind", f"kind {kind[row]} is newer than this processor")
+        elif at not in found:
+            found[at] = Poison("wrong_partition", "an envelope carries pieces of another partition")
+    return found
 
 
 def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:

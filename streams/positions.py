@@ -23,8 +23,9 @@ async def store(clickhouse: Client, topic: str, epoch: int, next_offsets: Mappin
     """Store the next offsets; of two workers the one that is further on wins."""
     rows = [(topic, epoch, partition, offset) for partition, offset in next_offsets.items()]
     names = ["topic", "epoch", "partition", "next_offset"]
+    types = ["LowCardinality(String)", "UInt32", "UInt16", "UInt64"]
 
     async def insert() -> None:
-        await asyncio.to_thread(clickhouse.insert, "stream_positions", rows, names)
+        await asyncio.to_thread(clickhouse.insert, "stream_positions", rows, names, column_type_names=types)
 
     await until_done("positions", insert)

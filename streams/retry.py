@@ -11,7 +11,7 @@ import wire.kafka
 import wire.redis
 from wire.errors import Transient
 
-TRANSIENT: Final = (Transient, *wire.clickhouse.TRANSIENT, *wire.kafka.TRANSIENT, *wire.redis.TRANSIENT)
+TRANSIENT: Final = (Transient, *wire.kafka.TRANSIENT, *wire.redis.TRANSIENT)
 _LONGEST_S: Final = 5.0
 
 _log = structlog.stdlib.get_logger("streams.retry")
@@ -24,7 +24,9 @@ async def until_done(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await attempt()
-        except TRANSIENT as error:
+        except Exception as error:
+            if not (isinstance(error, TRANSIENT) or wire.clickhouse.heals(error)):
+                raise
             _log.warning("waiting", what=what, error=str(error)[:300], retry_in_s=wait_s)
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, _LONGEST_S)

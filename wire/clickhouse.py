@@ -6,13 +6,35 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from pydantic import SecretStr
 
 SETTINGS = {"async_insert": 0, "final": 1, "max_partitions_per_insert_block": 0, "optimize_on_insert": 0}
 """Inserts wait until they are stored; every read sees each row once, whatever the merges have not yet done."""
 
 TRANSIENT = (OperationalError, OSError, TimeoutError)
+
+_HEALING = {
+    159: "TIMEOUT_EXCEEDED",
+    202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    209: "SOCKET_TIMEOUT",
+    210: "NETWORK_ERROR",
+    236: "ABORTED",
+    241: "MEMORY_LIMIT_EXCEEDED",
+    242: "TABLE_IS_READ_ONLY",
+    243: "NOT_ENOUGH_SPACE",
+    252: "TOO_MANY_PARTS",
+    319: "UNKNOWN_STATUS_OF_INSERT",
+    394: "QUERY_WAS_CANCELLED",
+    439: "CANNOT_SCHEDULE_TASK",
+    999: "KEEPER_EXCEPTION",
+}
+"""What a server that answers may get over: merges catch up, memory and disk become free, a replica is back."""
+
+
+def heals(error: Exception) -> bool:
+    """Whether asking the same again later may succeed."""
+    return isinstance(error, TRANSIENT) or (isinstance(error, DatabaseError) and error.code in _HEALING)
 
 
 def _parts(url: SecretStr) -> dict[str, Any]:

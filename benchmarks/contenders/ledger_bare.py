@@ -22,7 +22,7 @@ async def main() -> None:
     of = data.happened(told["events"], told["pieces"], seed=told["seed"], until_ms=int(time.time() * 1000))
     platforms = envelopes.Platforms()
     values = messages(list(data.envelopes(of, 1_000, EVENTS.partitions)))
-    events = envelopes.together([envelopes.read(one, EVENTS.partitions, platforms) for one in values])
+    events, _ = envelopes.read(values, EVENTS.partitions, platforms)
     size, tables = told["insert_rows"], []
     for at in range(0, len(of), size):
         chosen = (np.arange(len(of)) // size) == at // size

@@ -133,8 +133,7 @@ class Counting:
     async def step(self, some: list[Message]) -> Counted:
         """Count some messages."""
         timed = self._stages.timed
-        read = timed("decode", lambda: [envelopes.read(one, EVENTS.partitions, self._platforms) for one in some])
-        events = timed("decode", lambda: envelopes.together(read))
+        events, _ = timed("decode", lambda: envelopes.read(some, EVENTS.partitions, self._platforms))
         missing = timed("dedup, count", lambda: self._buckets.missing(events.batch))
         await self._ledger.load(self._buckets, missing, np.zeros(EVENTS.partitions, np.uint64))
         counted: Counted = timed("dedup, count", lambda: self._buckets.count(events.batch))

@@ -1,0 +1,69 @@
+"""Envelopes read together: one that cannot be counted is named with its reason, and its neighbours lose nothing."""
+
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from streams import envelopes
+from streams.messages import Message, position
+from wire import envelope, ids
+from wire.topics import EVENTS
+
+EPOCH, NOW_MS = 1_780_000_000, 1_800_000_000_000
+ORGANIZATION = UUID(int=7)
+
+
+def message(offset: int, content: UUID, *, kind: int = 0, partition: int | None = None, events: int = 2) -> Message:
+    columns = {
+        "organization_id": [ORGANIZATION.bytes] * events,
+        "content_id": [content.bytes] * events,
+        "id": [ids.id_at(NOW_MS, f"{content} {offset} {n}").bytes for n in range(events)],
+        "kind": [kind] * events,
+        "platform": pa.array(["web"] * events).dictionary_encode().cast(envelope.SCHEMA.field("platform").type),
+        "robot": [n % 2 == 0 for n in range(events)],
+        "value": list(range(events)),
+        "actor": [""] * events,
+        "attributes": [""] * events,
+        "received_at": [NOW_MS] * events,
+    }
+    arrays = [
+        made if isinstance(made := columns[field.name], pa.Array) else pa.array(made, field.type)
+        for field in envelope.SCHEMA
+    ]
+    of = ids.partition(content, EVENTS.partitions) if partition is None else partition
+    value = envelope.encode(pa.record_batch(arrays, schema=envelope.SCHEMA))
+    return Message(EVENTS.name, of, offset, position(EPOCH, offset), None, value, NOW_MS)
+
+
+def read(*messages: Message) -> tuple[envelopes.Events, dict[int, str]]:
+    events, refused = envelopes.read(list(messages), EVENTS.partitions, envelopes.Platforms())
+    return events, {each.offset: poison.reason for each, poison in refused}
+
+
+def test_each_event_keeps_the_place_of_its_own_envelope() -> None:
+    a, b = UUID(int=1), UUID(int=2)
+    events, refused = read(message(3, a), message(9, b, events=3), message(4, a, events=1))
+    assert refused == {}
+    assert (events.position - np.uint64(position(EPOCH, 0))).tolist() == [3, 3, 9, 9, 9, 4]
+    assert events.partition.tolist() == [ids.partition(of, EVENTS.partitions) for of in (a, a, b, b, b, a)]
+    assert events.batch.value.tolist() == [0, 1, 0, 1, 2, 0]
+    assert events.batch.content[:, 3].tolist() == [1, 1, 2, 2, 2, 1]
+
+
+def test_bad_envelopes_among_good_ones_are_refused_alone() -> None:
+    a = UUID(int=1)
+    wrong = (ids.partition(a, EVENTS.partitions) + 1) % EVENTS.partitions
+    broken = Message(EVENTS.name, 0, 1, position(EPOCH, 1), None, b"no envelope", NOW_MS)
+    events, refused = read(
+        message(0, a), broken, message(2, a, kind=200), message(3, a, partition=wrong), message(4, a)
+    )
+    assert refused == {1: "undecodable_envelope", 2: "unknown_kind", 3: "wrong_partition"}
+    assert (events.position - np.uint64(position(EPOCH, 0))).tolist() == [0, 0, 4, 4]
+    assert len(events.columns) == 4
+
+
+def test_nothing_but_bad_envelopes_is_no_events() -> None:
+    events, refused = read(message(2, UUID(int=1), kind=200))
+    assert refused == {2: "unknown_kind"}
+    assert len(events.position) == len(events.columns) == 0
