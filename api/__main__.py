@@ -1,4 +1,4 @@
-"""`python -m api serve | work | migrate | bootstrap | openapi`."""
+"""`python -m api serve | work | migrate | bootstrap | openapi | permissions`."""
 
 import asyncio
 import json
@@ -93,6 +93,14 @@ def openapi() -> None:
     from api.app import create_app
 
     typer.echo(json.dumps(create_app(settings()).openapi(), indent=2))
+
+
+@app.command()
+def permissions() -> None:
+    """Print docs/permissions.md: which role may do what."""
+    from api.auth.permissions_page import page
+
+    typer.echo(page(), nl=False)
 
 
 if __name__ == "__main__":

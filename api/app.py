@@ -8,25 +8,46 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from api import handlers, health
+from api.api_keys.endpoints import router as api_keys_router
 from api.approvals.endpoints import router as policies_router
+from api.auth.endpoints import keys_router
 from api.auth.endpoints import router as auth_router
 from api.content.actions import router as actions_router
 from api.content.endpoints import router as content_router
 from api.doors import open_doors
 from api.edge import Edge
 from api.intake.endpoints import router as intake_router
+from api.invitations.endpoints import router as invitations_router
 from api.openapi import document
+from api.organizations.endpoints import router as organizations_router
+from api.passwords.endpoints import router as passwords_router
+from api.second_factors.endpoints import router as second_factors_router
+from api.sessions.endpoints import router as sessions_router
 from api.trail import router as audit_router
+from api.users.endpoints import router as users_router
 from api.write_keys.endpoints import router as write_keys_router
 from wire.settings import Settings
 
-ROUTERS: Final = (
-    *(auth_router, content_router, actions_router, policies_router, audit_router, write_keys_router, intake_router),
-)
 PREFIX: Final = "/api/v1"
 MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = MIB
 BODY_LIMITS: Final = {f"{PREFIX}/content/bulk": 16 * MIB}
+ROUTERS: Final = (
+    auth_router,
+    sessions_router,
+    passwords_router,
+    second_factors_router,
+    users_router,
+    invitations_router,
+    organizations_router,
+    api_keys_router,
+    content_router,
+    actions_router,
+    policies_router,
+    audit_router,
+    intake_router,
+    write_keys_router,
+)
 DESCRIPTION: Final = "Content operations and exact engagement figures. Every error is an RFC 9457 problem."
 
 
@@ -51,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(health.router)
+    app.include_router(keys_router)
     routes = APIRouter(prefix=PREFIX)
     for router in ROUTERS:
         routes.include_router(router)

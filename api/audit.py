@@ -13,11 +13,20 @@ _APPEND = text("SELECT append_audit(:organization, :actor, :action, :subject, CA
 
 
 async def append(
-    session: AsyncSession, caller: User, action: str, subject: UUID | None, details: Mapping[str, object]
+    session: AsyncSession,
+    caller: User,
+    action: str,
+    subject: UUID | None,
+    details: Mapping[str, object],
+    *,
+    organization_id: UUID | None = None,
 ) -> None:
-    """Add an entry to the trail of the caller's organization; until the commit, its next entry waits."""
+    """Add an entry to the trail of the caller's organization; until the commit, its next entry waits.
+
+    `organization_id` names another one, which the transaction must be confined to.
+    """
     values = {
-        "organization": caller.organization_id,
+        "organization": organization_id or caller.organization_id,
         "actor": caller.id,
         "action": action,
         "subject": subject,

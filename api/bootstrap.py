@@ -1,18 +1,17 @@
 """The first of everything: signing keys, an organization, and the person who administers it."""
 
-import re
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from email_validator import EmailNotValidError, validate_email
 
 from api.auth.passwords import Passwords
+from api.auth.strength import weakness
 from api.auth.tokens import ensure_key_file
+from api.organizations.slug import slug_of
+from api.users.email import checked_email
 from wire.ids import new_id
 from wire.settings import Settings
-
-SHORTEST_PASSWORD = 12
 
 
 class Bootstrapped(msgspec.Struct, frozen=True):
@@ -32,8 +31,8 @@ async def bootstrap(
     Raises ValueError for an address, name or password that cannot be, asyncpg's errors where PostgreSQL refuses.
     """
     address = checked_email(email)
-    if len(password) < SHORTEST_PASSWORD:
-        raise ValueError(f"the password needs at least {SHORTEST_PASSWORD} characters")
+    if reason := weakness(password, address, organization):
+        raise ValueError(reason)
     if settings.signing_keys_file:
         ensure_key_file(settings.signing_keys_file)
     connection = await asyncpg.connect(settings.postgres_url.get_secret_value(), timeout=10)
@@ -69,19 +68,3 @@ async def _create(
     )
     passwords.close()
     return Bootstrapped(organization_id, user_id, address, created=True)
-
-
-def checked_email(email: str) -> str:
-    """An address as it is stored. Raises ValueError for one that cannot be; whether it receives mail is not asked."""
-    try:
-        return validate_email(email, check_deliverability=False, test_environment=True).normalized.lower()
-    except EmailNotValidError as error:
-        raise ValueError(f"the email address {email!r} is not valid: {error}") from error
-
-
-def slug_of(name: str) -> str:
-    """`ACME Funds Ltd.` -> `acme-funds-ltd`. Raises ValueError where nothing is left."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
-    if not slug:
-        raise ValueError(f"the name {name!r} has no letters or digits in it")
-    return slug

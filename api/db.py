@@ -32,6 +32,11 @@ def enum_of(kind: type[StrEnum], name: str) -> sqlalchemy.Enum:
     return sqlalchemy.Enum(kind, name=name, values_callable=lambda members: [member.value for member in members])
 
 
+async def confine(session: AsyncSession, organization_id: UUID) -> None:
+    """From here to the end of the transaction, row-level security shows this organization's rows only."""
+    await session.execute(text("SELECT set_config('app.organization_id', :id, true)"), {"id": str(organization_id)})
+
+
 class Database:
     """The pool, and the only way to a session."""
 
@@ -48,9 +53,7 @@ class Database:
         try:
             async with self._sessions.begin() as session:
                 if organization_id is not None:
-                    await session.execute(
-                        text("SELECT set_config('app.organization_id', :id, true)"), {"id": str(organization_id)}
-                    )
+                    await confine(session, organization_id)
                 yield session
         except (DBAPIError, NoConnectionFree, *wire.postgres.TRANSIENT) as error:
             if is_transient(error):

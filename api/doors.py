@@ -1,4 +1,4 @@
-"""What a request may use, opened once: the database, Redis, ClickHouse, tokens, passwords, the limit of creations."""
+"""What a request may use, opened once: the database, Redis, ClickHouse, tokens, passwords, limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,9 @@ import wire.postgres
 import wire.redis
 from analytics.ask import ask
 from api.auth.passwords import Passwords
+from api.auth.throttle import Throttle
 from api.auth.tokens import Tokens, read_key_file
+from api.auth.vault import Vault
 from api.db import Database
 from api.errors import Unavailable
 from api.rate_limit import RateLimit
@@ -65,6 +67,9 @@ class Doors:
     clickhouse: ClickHouse
     tokens: Tokens
     passwords: Passwords
+    throttle: Throttle
+    vault: Vault
+    web_url: str
     creations: RateLimit
 
 
@@ -79,6 +84,9 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         clickhouse=ClickHouse(settings.clickhouse_url),
         tokens=tokens,
         passwords=Passwords(),
+        throttle=Throttle(fast),
+        vault=Vault(settings.encryption_keys),
+        web_url=settings.web_url.rstrip("/"),
         creations=RateLimit(fast, "creations", amount=100, window_s=3600),
     )
     try:

@@ -2,7 +2,7 @@
 
 Refusal
 ├── Malformed         400   not JSON, not a known parameter, not a valid update
-├── Unauthenticated   401   no token, or one that does not hold
+├── Unauthenticated   401   no token, or one that does not hold; SecondFactorRequired is one of it
 ├── Forbidden         403   signed in, but not allowed
 ├── NotFound          404   not there, or another organization's: the two read alike
 ├── Conflict          409   what is asked for is not possible as things stand
@@ -50,6 +50,12 @@ class Unauthenticated(Refusal):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class SecondFactorRequired(Unauthenticated):
+    """The password is right; the code of the second factor is missing."""
+
+    kind = "second-factor-required"
 
 
 class Forbidden(Refusal):

@@ -39,6 +39,7 @@ def assemble(place: Place, kafka: str, given: Mapping[str, str]) -> dict[str, st
         "api_url": f"http://{HOST}:{place.ports['api']}",
         "ingestion_url": f"http://{HOST}:{place.ports['ingestion']}",
         "signing_keys_file": str(keyring.signing_keys(place.folder)),
+        "encryption_keys": place.secret("encryption_key"),
         "state_dir": str(place.folder.run),
     }
     return {variable(setting): value for setting, value in fields.items()} | dict(given)

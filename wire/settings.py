@@ -34,7 +34,16 @@ class Settings(BaseSettings):
 
     api_url: str = "http://127.0.0.1:8400"
     ingestion_url: str = "http://127.0.0.1:8401"
+    web_url: str = Field("http://127.0.0.1:8402", description="where people open Tallywire; links lead there")
     signing_keys_file: Path | None = Field(None, description="JSON Web Key Set, private keys that sign tokens")
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="secrets of 32 characters or more, separated by commas, that encrypt second factors in PostgreSQL: "
+        "the first encrypts, all decrypt; without one there are no second factors",
+    )
+    trusted_proxies: str = Field(
+        "", description="addresses, separated by commas, whose X-Forwarded-For the API believes; empty: nobody's"
+    )
 
     ingestion_events_per_second: int = Field(
         200_000, gt=0, description="of one organization, at one collector; more is answered 429"

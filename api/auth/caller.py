@@ -2,45 +2,95 @@
 
 from collections.abc import AsyncIterator
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.api_keys.service import PREFIX as API_KEY
 from api.auth import service
+from api.auth.secrets import read_secret
+from api.auth.service import Asking, Visit
 from api.auth.tokens import Claims
 from api.doors import OpenDoors
-from api.errors import Unauthenticated
+from api.errors import Forbidden, Unauthenticated
 from api.users.models import User
 
 TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address, not a secret
+READING = frozenset({"GET", "HEAD"})
 bearer = OAuth2PasswordBearer(
-    tokenUrl=TOKEN_PATH, auto_error=False, scheme_name="token", description="A token of `POST /api/v1/auth/token`"
+    tokenUrl=TOKEN_PATH,
+    auto_error=False,
+    scheme_name="token",
+    description="A token of `POST /api/v1/auth/token`, or an API key (`twp_...`)",
 )
+Organization = Annotated[
+    UUID | None,
+    Header(
+        alias="X-Tallywire-Organization",
+        description="another organization, for a super_admin; both organizations' audit trails tell of it",
+    ),
+]
 
 
-def claims_of(doors: OpenDoors, token: Annotated[str | None, Depends(bearer)]) -> Claims:
-    """Whom the request's token speaks of."""
+async def signed(
+    doors: OpenDoors,
+    request: Request,
+    token: Annotated[str | None, Depends(bearer)],
+    organization_id: Organization = None,
+) -> Asking:
+    """What the request proves of its caller."""
     if not token:
         raise Unauthenticated("this needs an access token: Authorization: Bearer ...")
-    return doors.tokens.read(token)
+    asking = read_secret(API_KEY, token) if token.startswith(API_KEY) else doors.tokens.read(token)
+    if organization_id is None:
+        return asking
+    return await service.visit(doors.database, asking, organization_id, f"{request.method} {request.url.path}")
 
 
-Signed = Annotated[Claims, Depends(claims_of)]
+Signed = Annotated[Asking, Depends(signed)]
 
 
-async def session_of(doors: OpenDoors, claims: Signed) -> AsyncIterator[AsyncSession]:
+async def session_of(doors: OpenDoors, asking: Signed) -> AsyncIterator[AsyncSession]:
     """The request's transaction; it is committed before the answer goes out."""
-    async with doors.database.transaction(claims.organization_id) as session:
-        yield session
+    try:
+        async with doors.database.transaction(asking.organization_id) as session:
+            yield session
+    except IntegrityError as error:
+        if isinstance(asking, Visit):
+            raise Forbidden("only a member of the organization may do this") from error
+        raise
 
 
 Session = Annotated[AsyncSession, Depends(session_of, scope="function")]
 
 
-async def caller_of(session: Session, claims: Signed) -> User:
-    """The user, as stored now."""
-    return await service.signed_in(session, claims)
+async def caller_of(session: Session, asking: Signed, request: Request) -> User:
+    """The user, as stored now. Raises Forbidden where an API key without any scope would change something."""
+    user = await service.signed_in(session, asking)
+    if user.scopes is not None and not user.scopes and request.method not in READING:
+        raise Forbidden("this API key has no scope: it may only read")
+    return user
 
 
 Caller = Annotated[User, Depends(caller_of)]
+
+
+def claims_of(asking: Signed) -> Claims:
+    """The claims of an access token. Raises Forbidden for an API key, and for a visit to another organization."""
+    if not isinstance(asking, Claims):
+        raise Forbidden("this is about your own account: sign in, without an API key and in your own organization")
+    return asking
+
+
+Token = Annotated[Claims, Depends(claims_of)]
+
+
+async def person_of(_token: Token, caller: Caller) -> User:
+    """The user, signed in by themselves and at home: what concerns one's own account asks for that."""
+    return caller
+
+
+Person = Annotated[User, Depends(person_of)]

@@ -1,28 +1,27 @@
-"""Sign in, and who am I."""
+"""Sign in, and by which keys our tokens are verified."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 
-from api.auth import service
-from api.auth.caller import Caller
-from api.auth.schemas import SignIn, TokenResponse
+from api.auth import sign_in as signing_in
+from api.auth.origin import CalledFrom
+from api.auth.schemas import SignIn
 from api.doors import OpenDoors
 from api.openapi import problems
-from api.users.schemas import UserResponse
+from api.sessions.schemas import TokenResponse
 
 router = APIRouter(tags=["auth"])
+keys_router = APIRouter(tags=["auth"])
 
 
-@router.post("/auth/token", responses=problems(400, 401, 413, 422))
-async def sign_in(doors: OpenDoors, form: Annotated[SignIn, Form()]) -> TokenResponse:
+@router.post("/auth/token", responses=problems(400, 401, 409, 413, 422, 429))
+async def sign_in(doors: OpenDoors, origin: CalledFrom, form: Annotated[SignIn, Form()]) -> TokenResponse:
     """Sign in with email address and password (OAuth2's password flow) for an access token of ten minutes."""
-    password = form.password.get_secret_value()
-    token = await service.sign_in(doors.database, doors.passwords, doors.tokens, form.username, password)
-    return TokenResponse(access_token=token)
+    return await signing_in.sign_in(doors, form, origin)
 
 
-@router.get("/me", responses=problems(401))
-async def who_am_i(caller: Caller) -> UserResponse:
-    """The user of the access token."""
-    return UserResponse.model_validate(caller)
+@keys_router.get("/.well-known/jwks.json", responses=problems())
+async def public_keys(doors: OpenDoors) -> dict[str, Any]:
+    """The JSON Web Key Set by which access tokens can be verified elsewhere."""
+    return doors.tokens.public_keys()

@@ -1,12 +1,16 @@
 """Passwords: argon2id, off the event loop, a few at a time, each check as long as any other."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 from pwdlib import PasswordHash
 
-from api.errors import Unavailable
+from api.auth.strength import weakness
+from api.errors import Invalid, Unavailable
+
+T = TypeVar("T")
 
 THREADS: Final = 2
 """A hash takes 64 MiB and a tenth of a second of a core."""
@@ -27,18 +31,24 @@ class Passwords:
         """What is stored of a password; blocks."""
         return self._hash.hash(password)
 
+    async def hashed(self, password: str, *known: str) -> str:
+        """What is stored of a new password. Raises Invalid where it is weak; `known` is what a guesser knows."""
+        if reason := await self._run(weakness, password, *known):
+            raise Invalid(reason)
+        return await self._run(self.hash, password)
+
     async def verify(self, password: str, stored: str | None) -> bool:
         """Whether this is the password; None, for nobody's, is as slow and never true."""
+        return await self._run(self._hash.verify, password, stored or self._of_nobody) and stored is not None
+
+    async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         if self._waiting >= self._most_waiting:
             raise Unavailable("too many sign-ins at once; try again")
         self._waiting += 1
         try:
-            right = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._hash.verify, password, stored or self._of_nobody
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
         finally:
             self._waiting -= 1
-        return right and stored is not None
 
     def close(self) -> None:
         """Let the threads end."""

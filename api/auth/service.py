@@ -1,56 +1,90 @@
-"""Signing in, and who a token's user is now."""
+"""Who is asking, as stored now: the user of a token, the owner of an API key, a super_admin in another organization."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select, text, update
+from sqlalchemy import Select, Text, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth.passwords import Passwords
-from api.auth.tokens import Claims, Tokens
+from api import audit
+from api.auth.rules import Permission, require
+from api.auth.secrets import Held
+from api.auth.tokens import Claims
 from api.db import Database
-from api.errors import Unauthenticated
+from api.errors import NotFound, Unauthenticated
 from api.users.models import User, UserStatus
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    user_id: UUID
+class Visit:
+    """A super_admin in another organization; `visitor` says which both are."""
+
     organization_id: UUID
-    status: str
-    password_hash: str
+    visitor: User
 
 
-async def sign_in(database: Database, passwords: Passwords, tokens: Tokens, email: str, password: str) -> str:
-    """An access token for the right password of an active user.
+Asking = Claims | Held | Visit
+"""What a request proves: a token's claims, an API key that is still to be looked for, a visit that was checked."""
 
-    The check is slow, so no connection is held during it. Raises Unauthenticated, the same for every reason.
+_IN_SESSION = "EXISTS (SELECT FROM sessions AS s WHERE s.id = :session AND s.user_id = users.id AND s.ended_at IS NULL)"
+_KEY = text("""
+    SELECT id, user_id, scopes, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
+    FROM api_keys WHERE key_hash = :hash AND revoked_at IS NULL AND expires_at > now()
+""")
+_KEY_USED = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
+
+
+async def signed_in(session: AsyncSession, asking: Asking) -> User:
+    """The user as stored now, in whose name the transaction then writes; a visitor writes in nobody's.
+
+    Raises Unauthenticated where the user, the session or the key is no longer good.
     """
-    candidate = await _candidate(database, email.strip().lower())
-    right = await passwords.verify(password, candidate.password_hash if candidate else None)
-    if not right or candidate is None or candidate.status != UserStatus.ACTIVE:
-        raise Unauthenticated("the email address or the password is not right")
-    async with database.transaction(candidate.organization_id) as session:
-        await session.execute(update(User).where(User.id == candidate.user_id).values(last_login=text("now()")))
-    return tokens.issue(candidate.user_id, candidate.organization_id)
-
-
-async def _candidate(database: Database, email: str) -> _Candidate | None:
-    if "\0" in email or not email.isprintable():
-        return None
-    async with database.transaction(None) as session:
-        found = await session.execute(text("SELECT * FROM sign_in_of(:email)"), {"email": email})
-        row = found.mappings().one_or_none()
-    return _Candidate(**row) if row else None
-
-
-async def signed_in(session: AsyncSession, claims: Claims) -> User:
-    """The user of a token, as stored now, in whose name the transaction then writes.
-
-    Raises Unauthenticated where the user is gone or not active.
-    """
-    named = func.set_config("app.user_id", cast(User.id, Text), True)
-    user: User | None = await session.scalar(select(User, named).where(User.id == claims.user_id))
+    if isinstance(asking, Visit):
+        return asking.visitor
+    user = await (_of_key(session, asking) if isinstance(asking, Held) else _of_token(session, asking))
     if user is None or user.status is not UserStatus.ACTIVE:
-        raise Unauthenticated("the user of this access token is no longer active")
+        raise Unauthenticated("this sign-in is over: the user, the session or the key is no longer active")
     return user
+
+
+def _named(user_id: UUID) -> Select[tuple[User, str]]:
+    return select(User, func.set_config("app.user_id", cast(User.id, Text), True)).where(User.id == user_id)
+
+
+async def _of_token(session: AsyncSession, claims: Claims) -> User | None:
+    asked = _named(claims.user_id)
+    if claims.session_id is not None:
+        asked = asked.where(text(_IN_SESSION).bindparams(session=claims.session_id))
+    found: User | None = await session.scalar(asked)
+    return found
+
+
+async def _of_key(session: AsyncSession, key: Held) -> User | None:
+    found = (await session.execute(_KEY, {"hash": key.hash})).one_or_none()
+    if found is None:
+        return None
+    if found.stale:
+        await session.execute(_KEY_USED, {"id": found.id})
+    user: User | None = await session.scalar(_named(found.user_id))
+    if user is not None:
+        user.scopes = frozenset(found.scopes)
+    return user
+
+
+async def visit(database: Database, asking: Asking, organization_id: UUID, deed: str) -> Asking:
+    """Enter another organization; both trails say so before anything is done. Raises Forbidden, NotFound."""
+    async with database.transaction(asking.organization_id) as session:
+        user = await signed_in(session, asking)
+        require(user, Permission.CROSS_ORGANIZATIONS)
+        home = user.organization_id
+        if home == organization_id:
+            return asking
+        session.expunge(user)
+        await audit.append(session, user, "organization.entered", organization_id, {"request": deed})
+    user.visits_from, user.organization_id = home, organization_id
+    async with database.transaction(organization_id) as session:
+        if await session.scalar(text("SELECT true FROM organizations WHERE id = :id"), {"id": organization_id}) is None:
+            raise NotFound("there is no organization with this id")
+        details = {"request": deed, "from_organization_id": str(home)}
+        await audit.append(session, user, "organization.entered_by_super_admin", user.id, details)
+    return Visit(organization_id, user)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from joserfc import jwt
@@ -28,6 +28,8 @@ class Claims:
 
     user_id: UUID
     organization_id: UUID
+    session_id: UUID | None = None
+    """a token without one was not made by signing in, and nobody can sign it out"""
 
 
 def new_key_set() -> str:
@@ -79,8 +81,8 @@ class Tokens:
             org={"essential": True},
         )
 
-    def issue(self, user_id: UUID, organization_id: UUID) -> str:
-        """A token for this user."""
+    def issue(self, user_id: UUID, organization_id: UUID, session_id: UUID | None = None) -> str:
+        """A token for this user, in this session."""
         now = int(self._now())
         claims = {
             "iss": ISSUER,
@@ -90,9 +92,14 @@ class Tokens:
             "sub": str(user_id),
             "org": str(organization_id),
             "jti": str(uuid4()),
+            **({"sid": str(session_id)} if session_id else {}),
         }
         header = {"alg": ALGORITHM, "kid": self._signing.kid}
         return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM])
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JSON Web Key Set by which others may verify our tokens."""
+        return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
 
     def read(self, token: str) -> Claims:
         """Whom a token speaks of. Raises Unauthenticated for anything that we did not sign, or that is over."""
@@ -101,6 +108,7 @@ class Tokens:
             if "kid" not in parsed.header:
                 raise ValueError("a token names its key")
             self._rules.validate(parsed.claims)
-            return Claims(UUID(parsed.claims["sub"]), UUID(parsed.claims["org"]))
+            of_session = UUID(parsed.claims["sid"]) if "sid" in parsed.claims else None
+            return Claims(UUID(parsed.claims["sub"]), UUID(parsed.claims["org"]), of_session)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise Unauthenticated("the access token does not hold; sign in again") from error

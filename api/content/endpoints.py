@@ -69,10 +69,10 @@ async def update(
 
 
 @router.get("/{id}/stats", responses=problems(400, 401, 404))
-async def show_stats(doors: OpenDoors, claims: Signed, id: UUID) -> stats.StatsResponse:  # noqa: A002 - the path's own name
+async def show_stats(doors: OpenDoors, asking: Signed, id: UUID) -> stats.StatsResponse:  # noqa: A002 - the path's own name
     """A piece's live numbers: totals, readers, platforms, the last 60 minutes, the platforms' own totals."""
-    async with doors.database.transaction(claims.organization_id) as session:
-        piece = await service.find(session, await signed_in(session, claims), id)
+    async with doors.database.transaction(asking.organization_id) as session:
+        piece = await service.find(session, await signed_in(session, asking), id)
     now = datetime.now(UTC)
     numbers = await live.read(doors.redis, doors.clickhouse, piece.organization_id, piece.id, now)
     return stats.shape(piece.id, numbers, now)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit, outbox
 from api.approvals import service as approvals
-from api.auth.rules import Permission, allowed
+from api.auth.rules import Permission, allowed, require
 from api.content import revisions
 from api.content.models import ComplianceStatus, Content, ContentStatus
 from api.content.schemas import ContentCreateRequest, ContentListQuery, ContentUpdateRequest
@@ -86,6 +86,7 @@ async def update(session: AsyncSession, caller: User, content_id: UUID, request:
 
     Approvals are of the revision before, so they are void, and the piece is a draft again.
     """
+    require(caller, Permission.EDIT_OWN_CONTENT)
     piece = await find(session, caller, content_id, to_change=True)
     if piece.creator_id != caller.id and not allowed(caller, Permission.EDIT_ANY_CONTENT):
         raise Forbidden(f"the role {caller.role.value} may change only what it has created")

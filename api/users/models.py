@@ -30,9 +30,16 @@ class UserStatus(StrEnum):
 
 
 class User(Base):
-    """A person, in one organization."""
+    """A person, in one organization.
+
+    Two things are not of the person but of this request: `scopes`, which limit what an API key may do, and
+    `visits_from`, the own organization of a super_admin who has entered another one.
+    """
 
     __tablename__ = "users"
+    __allow_unmapped__ = True
+    scopes: frozenset[str] | None = None
+    visits_from: UUID | None = None
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str]

@@ -155,6 +155,7 @@ def settings(
         rabbitmq_url=SecretStr(vhost),
         clickhouse_url=SecretStr(clickhouse_url),
         signing_keys_file=folder / "keys.json",
+        encryption_keys=SecretStr(secrets.token_urlsafe(24)),
         state_dir=folder,
     )
     migrate(made)

@@ -36,7 +36,7 @@ async def test_the_right_password_gives_a_token_that_says_who_is_asking(client, 
     assert (body["token_type"], body["expires_in"], set(body)) == (
         "bearer",
         600,
-        {"access_token", "token_type", "expires_in"},
+        {"access_token", "token_type", "expires_in", "refresh_token"},
     )
     me = await client.get("/api/v1/me", headers={"Authorization": f"Bearer {body['access_token']}"})
     assert me.status_code == 200

@@ -15,7 +15,9 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from api.bootstrap import bootstrap, checked_email, slug_of
+from api.bootstrap import bootstrap
+from api.organizations.slug import slug_of
+from api.users.email import checked_email
 from wire.settings import Settings
 
 PASSWORD = "a password of some length"

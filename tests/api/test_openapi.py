@@ -13,7 +13,15 @@ SEED = {
     ("get", "/api/v1/content"): {"200", "400"},
     ("put", "/api/v1/content/{id}"): {"200", "400", "403", "404"},
 }
-PUBLIC = {("get", "/healthz"), ("get", "/readyz"), ("post", "/api/v1/auth/token")}
+PUBLIC = {
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/.well-known/jwks.json"),
+    ("post", "/api/v1/auth/token"),
+    ("post", "/api/v1/auth/refresh"),
+    ("post", "/api/v1/auth/password-reset"),
+    ("post", "/api/v1/invitations/accept"),
+}
 
 
 @pytest.fixture(scope="module")

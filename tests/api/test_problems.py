@@ -34,7 +34,7 @@ def check_problem(answer: httpx2.Response, status: int) -> dict[str, object]:
         ("GET", "/api/v1/content/", 404),
         ("GET", "/api/v1/content/a/b/c", 404),
         ("DELETE", "/api/v1/content", 405),
-        ("PATCH", "/api/v1/me", 405),
+        ("DELETE", "/api/v1/me", 405),
         ("GET", "/api/v1/me", 401),
     ],
 )

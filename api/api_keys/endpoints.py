@@ -1,0 +1,31 @@
+"""The routes of API keys."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.api_keys import service
+from api.api_keys.schemas import ApiKeyCreatedResponse, ApiKeyCreateRequest, ApiKeyResponse
+from api.auth.caller import Person, Session
+from api.openapi import problems
+
+router = APIRouter(prefix="/api-keys", tags=["API keys"])
+
+
+@router.post("", status_code=201, responses=problems(400, 401, 403, 413, 422))
+async def create(session: Session, person: Person, request: ApiKeyCreateRequest) -> ApiKeyCreatedResponse:
+    """Make an API key of your own. The answer shows it, and nothing else ever does."""
+    row, key = await service.create(session, person, request)
+    return ApiKeyCreatedResponse(**ApiKeyResponse.model_validate(row).model_dump(), key=key)
+
+
+@router.get("", responses=problems(401, 403))
+async def index(session: Session, person: Person) -> list[ApiKeyResponse]:
+    """Your API keys, those that are over too."""
+    return [ApiKeyResponse.model_validate(row) for row in await service.index(session, person)]
+
+
+@router.delete("/{id}", status_code=204, responses=problems(400, 401, 403, 404))
+async def revoke(session: Session, person: Person, id: UUID) -> None:  # noqa: A002 - the path's own name
+    """Revoke an API key of yours; what it asks from now on is refused."""
+    await service.revoke(session, person, id)
