@@ -6,6 +6,7 @@ Refusal
 ├── Forbidden         403   signed in, but not allowed
 ├── NotFound          404   not there, or another organization's: the two read alike
 ├── Conflict          409   what is asked for is not possible as things stand
+├── Stale             412   it has changed since the caller read it
 ├── TooLarge          413   the body passes the limit
 ├── Invalid           422   JSON, but not what is asked for
 ├── TooMany           429   the limit of requests is spent
@@ -74,6 +75,12 @@ class Conflict(Refusal):
     """Not possible as things stand."""
 
     status, kind = 409, "conflict"
+
+
+class Stale(Refusal):
+    """It is no longer what the caller's If-Match says."""
+
+    status, kind = 412, "stale"
 
 
 class TooLarge(Refusal):

@@ -3,21 +3,22 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from api.approvals import service as approvals
 from api.approvals.schemas import ApprovalResponse
 from api.auth.caller import Caller, Session
 from api.content import revisions, service
+from api.content.conditions import unless_stale
 from api.content.revisions import DiffResponse, RevisionResponse, RevisionSummary
 from api.content.schemas import ContentResponse, Storable
 from api.content.states import Action
 from api.content.transitions import take
 from api.openapi import problems
 
-router = APIRouter(prefix="/content/{id}", tags=["publishing"])
-ANSWERS = problems(400, 401, 403, 404, 409)
+router = APIRouter(prefix="/content/{id}", tags=["publishing"], dependencies=[Depends(unless_stale)])
+ANSWERS = problems(400, 401, 403, 404, 409, 412)
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -49,7 +50,7 @@ async def approve(session: Session, caller: Caller, id: UUID) -> ContentResponse
     return ContentResponse.model_validate(await take(session, caller, id, Action.APPROVE))
 
 
-@router.post("/reject", responses=problems(400, 401, 403, 404, 409, 413, 422))
+@router.post("/reject", responses=problems(400, 401, 403, 404, 409, 412, 413, 422))
 async def reject(
     session: Session,
     caller: Caller,
@@ -72,7 +73,7 @@ async def publish(session: Session, caller: Caller, id: UUID) -> ContentResponse
     return ContentResponse.model_validate(await take(session, caller, id, Action.PUBLISH))
 
 
-@router.post("/schedule", responses=problems(400, 401, 403, 404, 409, 413, 422))
+@router.post("/schedule", responses=problems(400, 401, 403, 404, 409, 412, 413, 422))
 async def schedule(
     session: Session,
     caller: Caller,

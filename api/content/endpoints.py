@@ -4,16 +4,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth.caller import Caller, Session, Signed
 from api.auth.rules import Permission, require
 from api.auth.service import signed_in
-from api.content import bulk, live, service, stats
+from api.content import bulk, catalogue, live, service, stats
+from api.content.conditions import Tags, unless_known, unless_stale
+from api.content.filters import ContentListQuery
+from api.content.representation import answer
 from api.content.schemas import (
     ContentBulkRequest,
     ContentCreateRequest,
-    ContentListQuery,
     ContentListResponse,
     ContentResponse,
     ContentUpdateRequest,
@@ -23,25 +25,31 @@ from api.doors import OpenDoors
 from api.openapi import RATE_LIMIT_HEADERS, problems
 
 router = APIRouter(prefix="/content", tags=["content"])
-CREATED: dict[int | str, dict[str, Any]] = {201: {"headers": RATE_LIMIT_HEADERS}}
+ETAG: dict[str, Any] = {"ETag": {"description": "for If-Match and If-None-Match", "schema": {"type": "string"}}}
+CREATED: dict[int | str, dict[str, Any]] = {201: {"headers": {**RATE_LIMIT_HEADERS, **ETAG}}}
+SHOWN: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "it is what If-None-Match says", "headers": ETAG}}
 
 
-@router.post("", status_code=201, responses={**CREATED, **problems(400, 401, 403, 413, 422, 429)})
-async def create(
-    doors: OpenDoors, session: Session, caller: Caller, request: ContentCreateRequest, response: Response
-) -> ContentResponse:
+@router.post(
+    "",
+    status_code=201,
+    response_model=ContentResponse,
+    responses={**CREATED, **problems(400, 401, 403, 413, 422, 429)},
+)
+async def create(doors: OpenDoors, session: Session, caller: Caller, request: ContentCreateRequest) -> Response:
     """Create new content, a draft. At most 100 an hour for each user."""
     require(caller, Permission.CREATE_CONTENT)
-    response.headers.update(await doors.creations.spend(caller.id))
-    return ContentResponse.model_validate(await service.create(session, caller, request))
+    standing = await doors.creations.spend(caller.id)
+    made = answer(await service.create(session, caller, request), 201)
+    made.headers.update(standing)
+    return made
 
 
-@router.get("", responses=problems(400, 401))
-async def index(session: Session, caller: Caller, query: Annotated[ContentListQuery, Query()]) -> ContentListResponse:
-    """List the organization's content, the newest first."""
-    pieces, total = await service.page(session, caller, query)
-    items = [ContentResponse.model_validate(piece) for piece in pieces]
-    return ContentListResponse(items=items, page=query.page, limit=query.limit, total=total)
+@router.get("", response_model=ContentListResponse, responses=problems(400, 401))
+async def index(session: Session, caller: Caller, query: Annotated[ContentListQuery, Query()]) -> Response:
+    """List and search the organization's content, the newest first or as asked."""
+    return Response(await catalogue.read(session, caller, query), media_type="application/json")
 
 
 @router.post("/bulk", responses=problems(400, 401, 403, 413, 422))
@@ -51,21 +59,31 @@ async def import_bulk(session: Session, caller: Caller, request: ContentBulkRequ
     return await bulk.import_pieces(session, caller, request.pieces)
 
 
-@router.get("/{id}", responses=problems(400, 401, 404))
-async def show(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.get("/{id}", response_model=ContentResponse, responses={**SHOWN, **NOT_MODIFIED, **problems(400, 401, 404)})
+async def show(
+    session: Session,
+    caller: Caller,
+    id: UUID,  # noqa: A002 - the path's own name
+    if_none_match: Tags = None,
+) -> Response:
     """One piece."""
-    return ContentResponse.model_validate(await service.find(session, caller, id))
+    return unless_known(answer(await service.read(session, caller, id)), if_none_match)
 
 
-@router.put("/{id}", responses=problems(400, 401, 403, 404, 409, 413))
+@router.put(
+    "/{id}",
+    response_model=ContentResponse,
+    responses={**SHOWN, **problems(400, 401, 403, 404, 409, 412, 413)},
+    dependencies=[Depends(unless_stale)],
+)
 async def update(
     session: Session,
     caller: Caller,
     id: UUID,  # noqa: A002 - the path's own name
     request: ContentUpdateRequest,
-) -> ContentResponse:
+) -> Response:
     """Update content: its owner may, and editors and administrators. What is not named stays as it is."""
-    return ContentResponse.model_validate(await service.update(session, caller, id, request))
+    return answer(await service.update(session, caller, id, request))
 
 
 @router.get("/{id}/stats", responses=problems(400, 401, 404))

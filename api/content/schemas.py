@@ -114,24 +114,14 @@ class ContentResponse(BaseModel):
     revision: int = Field(description="1 for a new piece, one more with every change")
 
 
-class ContentListQuery(BaseModel):
-    """Which page of which pieces."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    page: int = Field(1, ge=1, le=1_000_000)
-    limit: int = Field(20, ge=1, le=100)
-    status: ContentStatus | None = None
-    platform: Platform | None = None
-
-
 class ContentListResponse(BaseModel):
-    """One page, the newest first, and how many there are in all."""
+    """A part of a list. `page` and `total` are null where a cursor was given."""
 
     items: list[ContentResponse]
-    page: int
+    page: int | None
     limit: int
-    total: int
+    total: int | None = Field(description="how many match in all")
+    next_cursor: str | None = Field(description="where the list goes on, whatever comes in meanwhile; null at its end")
 
 
 class ImportedPiece(BaseModel):

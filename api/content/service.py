@@ -1,6 +1,8 @@
-"""Pieces: create, find, list, change."""
+"""Pieces: create, find, change."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -11,11 +13,15 @@ from api.approvals import service as approvals
 from api.auth.rules import Permission, allowed, require
 from api.content import revisions
 from api.content.models import ComplianceStatus, Content, ContentStatus
-from api.content.schemas import ContentCreateRequest, ContentListQuery, ContentUpdateRequest
+from api.content.representation import COLUMNS
+from api.content.schemas import ContentCreateRequest, ContentUpdateRequest
+from api.db import fetch
 from api.errors import Conflict, Forbidden, NotFound
 from api.users.models import User
 from wire.events import ContentEvent, ContentState
 from wire.ids import new_id
+
+_READ: Final = f"SELECT {', '.join(COLUMNS)} FROM content WHERE id = $1 AND organization_id = $2"  # noqa: S608 - our own names
 
 
 def event_of(piece: Content, kind: str, actor_id: UUID, at: datetime) -> ContentEvent:
@@ -68,21 +74,20 @@ async def find(session: AsyncSession, caller: User, content_id: UUID, *, to_chan
     return piece
 
 
-async def page(session: AsyncSession, caller: User, query: ContentListQuery) -> tuple[list[Content], int]:
-    """One page of the organization's pieces, the newest first, and how many match in all."""
-    matching = select(Content).where(Content.organization_id == caller.organization_id)
-    if query.status is not None:
-        matching = matching.where(Content.status == query.status)
-    if query.platform is not None:
-        matching = matching.where(Content.platforms.contains([query.platform]))
-    total = await session.scalar(matching.with_only_columns(func.count()))
-    newest_first = matching.order_by(Content.created_at.desc(), Content.id.desc())
-    pieces = await session.scalars(newest_first.limit(query.limit).offset((query.page - 1) * query.limit))
-    return list(pieces), total or 0
+async def read(session: AsyncSession, caller: User, content_id: UUID) -> Mapping[str, Any]:
+    """A piece of the caller's organization, to be shown. Raises NotFound."""
+    rows = await fetch(session, _READ, content_id, caller.organization_id)
+    if not rows:
+        raise NotFound("there is no content with this id")
+    return rows[0]
 
 
-async def update(session: AsyncSession, caller: User, content_id: UUID, request: ContentUpdateRequest) -> Content:
-    """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden.
+async def update(
+    session: AsyncSession, caller: User, content_id: UUID, request: ContentUpdateRequest, **details: object
+) -> Content:
+    """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden, Conflict.
+
+    `details` go into the audit trail.
 
     Approvals are of the revision before, so they are void, and the piece is a draft again.
     """
@@ -103,6 +108,6 @@ async def update(session: AsyncSession, caller: User, content_id: UUID, request:
     await session.flush()
     await approvals.void(session, piece.id)
     await revisions.record(session, [piece.id], caller.id)
-    await audit.append(session, caller, "content.updated", piece.id, {"revision": piece.revision})
+    await audit.append(session, caller, "content.updated", piece.id, {"revision": piece.revision, **details})
     await outbox.append(session, [event_of(piece, "content.updated", caller.id, piece.updated_at)])
     return piece

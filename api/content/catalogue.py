@@ -1,0 +1,98 @@
+"""Lists and search: from what was asked to the one statement that answers it."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.content.cursors import Position, cursor_of
+from api.content.filters import ContentListQuery
+from api.content.representation import COLUMNS, encoded, fields_of
+from api.db import fetch
+from api.users.models import User
+
+FILTERS: Final = {
+    "status": "c.status = {}",
+    "platform": "c.platforms @> ARRAY[{}::text]",
+    "type": "c.type = {}",
+    "creator_id": "c.creator_id = {}",
+    "assignee_id": "c.id IN (SELECT content_id FROM assignments WHERE organization_id = $1 AND user_id = {})",
+    "compliance_status": "c.compliance_status = {}",
+    "created_from": "c.created_at >= {}",
+    "created_to": "c.created_at < {}",
+    "updated_from": "c.updated_at >= {}",
+    "updated_to": "c.updated_at < {}",
+    "published_from": "c.published_at >= {}",
+    "published_to": "c.published_at < {}",
+    "quality_min": "c.quality_score >= {}",
+    "quality_max": "c.quality_score <= {}",
+}
+KEYS: Final = {
+    "created_at": "c.created_at",
+    "updated_at": "c.updated_at",
+    "published_at": "COALESCE(c.published_at, '0001-01-02T00:00:00Z')",
+    "quality_score": "COALESCE(c.quality_score, -1)",
+    "relevance": "found.rank::float8",
+}
+"""What a list is ordered by. What has no value is smaller than all that have one."""
+_ITEMS: Final = ", ".join(f"c.{column}" for column in COLUMNS)
+
+
+class Statement(NamedTuple):
+    """SQL and its values, $1 first."""
+
+    sql: str
+    values: list[Any]
+
+
+def statement(organization_id: UUID, query: ContentListQuery) -> Statement:
+    """One row more than the page holds, in order, with `key`, what it is ordered by, and `total`.
+
+    Where nothing is on the page there is one row of nulls beside the total, which is null where a cursor was given.
+    """
+    values: list[Any] = [organization_id]
+
+    def bound(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    searched, source = "", "content AS c"
+    if query.q is not None:
+        searched = f"WITH found AS MATERIALIZED (SELECT * FROM search_content({bound(query.q)})) "  # noqa: S608 - bound
+        source = "found JOIN content AS c ON c.id = found.content_id"
+    asked = {name: value for name in FILTERS if (value := getattr(query, name)) is not None}
+    conditions = ["c.organization_id = $1", *(FILTERS[name].format(bound(value)) for name, value in asked.items())]
+    matching = f"FROM {source} WHERE {' AND '.join(conditions)}"
+    counted = f"SELECT count(*) AS total {matching}" if query.cursor is None else "SELECT NULL::bigint AS total"
+    sort, after = query.order(), query.after()
+    key, way, than = KEYS[sort.key], *(("DESC", "<") if sort.descending else ("ASC", ">"))
+    beyond = f"AND ({key}, c.id) {than} ({bound(after.key)}, {bound(after.id)})" if after else ""
+    rows = f"LIMIT {bound(query.limit + 1)} OFFSET {bound(((query.page or 1) - 1) * query.limit)}"
+    page = f"SELECT c.id, {key} AS key {matching} {beyond} ORDER BY {key} {way}, c.id {way} {rows}"
+    sql = (  # put together of the words above; whatever comes from outside is bound
+        f"{searched}SELECT counted.total, page.key, {_ITEMS} FROM ({counted}) AS counted "  # noqa: S608 - as it says
+        f"LEFT JOIN ({page}) AS page ON true "
+        f"LEFT JOIN content AS c ON c.id = page.id AND c.organization_id = $1 ORDER BY page.key {way}, page.id {way}"
+    )
+    return Statement(sql, values)
+
+
+async def read(session: AsyncSession, caller: User, query: ContentListQuery) -> bytes:
+    """A list of the organization's pieces, as the JSON of a `ContentListResponse`."""
+    asked = statement(caller.organization_id, query)
+    return encoded(shaped(await fetch(session, asked.sql, *asked.values), query))
+
+
+def shaped(rows: list[Mapping[str, Any]], query: ContentListQuery) -> dict[str, Any]:
+    """The rows of a statement as a `ContentListResponse`."""
+    found = [row for row in rows[: query.limit] if row["id"] is not None]
+    more = len(rows) > query.limit
+    last = Position(rows[query.limit - 1]["key"], rows[query.limit - 1]["id"]) if more else None
+    return {
+        "items": [fields_of(row) for row in found],
+        "page": None if query.cursor else query.page or 1,
+        "limit": query.limit,
+        "total": rows[0]["total"] if rows else None,
+        "next_cursor": cursor_of(query.order().value, last) if last else None,
+    }

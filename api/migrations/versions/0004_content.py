@@ -1,0 +1,17 @@
+"""Content at size: one index for every filter and order, full-text search, idempotency, comments, assignments."""
+
+from api.migrations.scripts import run
+
+revision = "0004"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Create everything; fill the search index from what is there."""
+    run("0004_catalogue.sql")
+    run("0004_work.sql")
+
+
+def downgrade() -> None:
+    """Comments and assignments are not to be thrown away: restore a backup instead."""
+    raise NotImplementedError("comments and assignments are not thrown away; restore a backup")
