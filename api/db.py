@@ -1,13 +1,11 @@
 """PostgreSQL from the inside of a request: one transaction, confined to one organization, committed once, here."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
 from uuid import UUID
 
-import asyncpg
 import sqlalchemy
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -65,16 +63,6 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self._engine.dispose()
-
-
-async def fetch(session: AsyncSession, sql: str, *values: object) -> list[Mapping[str, Any]]:
-    """The rows of a statement with $1, $2, ... in the session's transaction, straight from the driver.
-
-    For what is read often: nothing is mapped, and the prepared statement is kept.
-    """
-    connection = await (await session.connection()).get_raw_connection()
-    rows = await cast("asyncpg.Connection", connection.driver_connection).fetch(sql, *values)
-    return cast("list[Mapping[str, Any]]", rows)
 
 
 def is_transient(error: BaseException | None) -> bool:

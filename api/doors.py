@@ -1,4 +1,4 @@
-"""What a request may use, opened once: the database, Redis, ClickHouse, tokens, passwords, limits."""
+"""What a request may use, opened once: the database, reads of it, Redis, ClickHouse, tokens, passwords, limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ from api.auth.vault import Vault
 from api.db import Database
 from api.errors import Unavailable
 from api.rate_limit import RateLimit
+from api.reads import Reads
 from wire.settings import Settings
 
 
@@ -63,6 +64,7 @@ class Doors:
     """Everything that a request may use."""
 
     database: Database
+    reads: Reads
     redis: redis.asyncio.Redis
     clickhouse: ClickHouse
     tokens: Tokens
@@ -80,6 +82,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     fast = wire.redis.client(settings.redis_url, timeout_s=1)
     doors = Doors(
         database=Database(wire.postgres.engine(settings.postgres_app_url)),
+        reads=await Reads.open(settings.postgres_app_url),
         redis=fast,
         clickhouse=ClickHouse(settings.clickhouse_url),
         tokens=tokens,
@@ -95,11 +98,12 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         doors.passwords.close()
         await doors.clickhouse.close()
         await doors.redis.aclose()
+        await doors.reads.close()
         await doors.database.close()
 
 
-def doors_of(request: Request) -> Doors:
-    """The doors of the application that a request came to."""
+async def doors_of(request: Request) -> Doors:
+    """The doors of the application that a request came to; not a plain function, for which FastAPI takes a thread."""
     return cast("Doors", request.app.state.doors)
 
 

@@ -1,5 +1,7 @@
 """The door to PostgreSQL: pools and engines, each with a time limit on everything."""
 
+from typing import Any
+
 import asyncpg
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -33,11 +35,14 @@ def engine(url: SecretStr, *, pool_size: int = 10) -> AsyncEngine:
     )
 
 
-async def pool(url: SecretStr, *, max_size: int = 4) -> asyncpg.Pool:
-    """A plain asyncpg pool, for those who need no ORM. Raises Transient where PostgreSQL does not answer."""
+async def pool(url: SecretStr, *, min_size: int = 1, max_size: int = 4, **more: Any) -> asyncpg.Pool:
+    """A plain asyncpg pool, for those who need no ORM; `more` is asyncpg's own, like `init` and `reset`.
+
+    Raises Transient where PostgreSQL does not answer.
+    """
     try:
         return await asyncpg.create_pool(
-            url.get_secret_value(), min_size=1, max_size=max_size, timeout=5, command_timeout=30
+            url.get_secret_value(), min_size=min_size, max_size=max_size, timeout=5, command_timeout=30, **more
         )
     except TRANSIENT as error:
         raise Transient(f"PostgreSQL does not answer: {error}") from error

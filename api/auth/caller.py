@@ -78,7 +78,7 @@ async def caller_of(session: Session, asking: Signed, request: Request) -> User:
 Caller = Annotated[User, Depends(caller_of)]
 
 
-def claims_of(asking: Signed) -> Claims:
+async def claims_of(asking: Signed) -> Claims:
     """The claims of an access token. Raises Forbidden for an API key, and for a visit to another organization."""
     if not isinstance(asking, Claims):
         raise Forbidden("this is about your own account: sign in, without an API key and in your own organization")

@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet, OKPKey
 from api.errors import Unauthenticated
 
 LIFETIME_SECONDS: Final = 600
+MOST_REMEMBERED: Final = 10_000
 ALGORITHM: Final = "Ed25519"
 """RFC 9864's name for EdDSA over Ed25519."""
 ISSUER: Final = "tallywire"
@@ -70,6 +71,7 @@ class Tokens:
         self._keys = keys
         self._signing = next(iter(keys))
         self._now = now
+        self._verified: dict[str, tuple[Claims, int]] = {}
         self._rules = jwt.JWTClaimsRegistry(
             now=lambda: int(now()),
             iss={"essential": True, "value": ISSUER},
@@ -102,13 +104,27 @@ class Tokens:
         return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
 
     def read(self, token: str) -> Claims:
-        """Whom a token speaks of. Raises Unauthenticated for anything that we did not sign, or that is over."""
+        """Whom a token speaks of. Raises Unauthenticated for anything that we did not sign, or that is over.
+
+        A signature is checked once, and remembered until the token is over: whoever asks often asks with the same one.
+        """
+        known = self._verified.get(token)
+        if known and self._now() < known[1]:
+            return known[0]
+        claims, expires = self._verify(token)
+        if len(self._verified) >= MOST_REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = claims, expires
+        return claims
+
+    def _verify(self, token: str) -> tuple[Claims, int]:
         try:
             parsed = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
             if "kid" not in parsed.header:
                 raise ValueError("a token names its key")
             self._rules.validate(parsed.claims)
             of_session = UUID(parsed.claims["sid"]) if "sid" in parsed.claims else None
-            return Claims(UUID(parsed.claims["sub"]), UUID(parsed.claims["org"]), of_session)
+            claims = Claims(UUID(parsed.claims["sub"]), UUID(parsed.claims["org"]), of_session)
+            return claims, int(parsed.claims["exp"])
         except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise Unauthenticated("the access token does not hold; sign in again") from error

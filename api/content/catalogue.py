@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
 from api.content.cursors import Position, cursor_of
 from api.content.filters import ContentListQuery
 from api.content.representation import COLUMNS, encoded, fields_of
-from api.db import fetch
-from api.users.models import User
 
 FILTERS: Final = {
     "status": "c.status = {}",
@@ -78,10 +76,10 @@ def statement(organization_id: UUID, query: ContentListQuery) -> Statement:
     return Statement(sql, values)
 
 
-async def read(session: AsyncSession, caller: User, query: ContentListQuery) -> bytes:
+async def read(connection: asyncpg.Connection, organization_id: UUID, query: ContentListQuery) -> bytes:
     """A list of the organization's pieces, as the JSON of a `ContentListResponse`."""
-    asked = statement(caller.organization_id, query)
-    return encoded(shaped(await fetch(session, asked.sql, *asked.values), query))
+    asked = statement(organization_id, query)
+    return encoded(shaped(await connection.fetch(asked.sql, *asked.values), query))
 
 
 def shaped(rows: list[Mapping[str, Any]], query: ContentListQuery) -> dict[str, Any]:

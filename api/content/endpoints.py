@@ -47,9 +47,11 @@ async def create(doors: OpenDoors, session: Session, caller: Caller, request: Co
 
 
 @router.get("", response_model=ContentListResponse, responses=problems(400, 401))
-async def index(session: Session, caller: Caller, query: Annotated[ContentListQuery, Query()]) -> Response:
+async def index(doors: OpenDoors, claims: Signed, query: Annotated[ContentListQuery, Query()]) -> Response:
     """List and search the organization's content, the newest first or as asked."""
-    return Response(await catalogue.read(session, caller, query), media_type="application/json")
+    async with doors.reads.of(claims) as connection:
+        found = await catalogue.read(connection, claims.organization_id, query)
+    return Response(found, media_type="application/json")
 
 
 @router.post("/bulk", responses=problems(400, 401, 403, 413, 422))
@@ -61,13 +63,15 @@ async def import_bulk(session: Session, caller: Caller, request: ContentBulkRequ
 
 @router.get("/{id}", response_model=ContentResponse, responses={**SHOWN, **NOT_MODIFIED, **problems(400, 401, 404)})
 async def show(
-    session: Session,
-    caller: Caller,
+    doors: OpenDoors,
+    claims: Signed,
     id: UUID,  # noqa: A002 - the path's own name
     if_none_match: Tags = None,
 ) -> Response:
     """One piece."""
-    return unless_known(answer(await service.read(session, caller, id)), if_none_match)
+    async with doors.reads.of(claims) as connection:
+        piece = await service.read(connection, claims.organization_id, id)
+    return unless_known(answer(piece), if_none_match)
 
 
 @router.put(

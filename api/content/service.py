@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +16,6 @@ from api.content import revisions
 from api.content.models import ComplianceStatus, Content, ContentStatus
 from api.content.representation import COLUMNS
 from api.content.schemas import ContentCreateRequest, ContentUpdateRequest
-from api.db import fetch
 from api.errors import Conflict, Forbidden, NotFound
 from api.users.models import User
 from wire.events import ContentEvent, ContentState
@@ -74,12 +74,12 @@ async def find(session: AsyncSession, caller: User, content_id: UUID, *, to_chan
     return piece
 
 
-async def read(session: AsyncSession, caller: User, content_id: UUID) -> Mapping[str, Any]:
-    """A piece of the caller's organization, to be shown. Raises NotFound."""
-    rows = await fetch(session, _READ, content_id, caller.organization_id)
-    if not rows:
+async def read(connection: asyncpg.Connection, organization_id: UUID, content_id: UUID) -> Mapping[str, Any]:
+    """A piece of the organization, to be shown. Raises NotFound."""
+    row: Mapping[str, Any] | None = await connection.fetchrow(_READ, content_id, organization_id)
+    if row is None:
         raise NotFound("there is no content with this id")
-    return rows[0]
+    return row
 
 
 async def update(
