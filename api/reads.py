@@ -51,7 +51,7 @@ def _enter(claims: Claims) -> str:
     """Begin, confine, and see whether the user is active: one message. Ids are UUIDs, so nothing needs quoting."""
     user, organization = claims.user_id, claims.organization_id
     confined = f"BEGIN READ ONLY; SELECT set_config('app.organization_id', '{organization}', true)"
-    active = f"SELECT FROM users WHERE id = '{user}' AND organization_id = '{organization}' AND status = 'active'"  # noqa: S608 - UUIDs
+    active = f"SELECT FROM users WHERE id = '{user}' AND organization_id = '{organization}' AND status = 'active'"
     return f"{confined}; {active}"
 
 
