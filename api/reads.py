@@ -1,16 +1,19 @@
-"""Reading for somebody who is signed in, in three round trips: in, the rows, out. What is read most goes this way."""
+"""Reading in three round trips: in, the rows, out. What is asked for most goes this way."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Final, Self
+from uuid import UUID
 
 import asyncpg
 import msgspec
 from pydantic import SecretStr
 
 import wire.postgres
-from api.auth.tokens import Claims
 from api.errors import Unauthenticated, Unavailable
+
+ONE_ROW: Final = "SELECT 1"
+"""How PostgreSQL says that a statement has found one."""
 
 
 class Reads:
@@ -22,23 +25,20 @@ class Reads:
     @classmethod
     async def open(cls, url: SecretStr) -> Self:
         """Nothing connects before it is needed."""
-        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, init=_read_json, reset=_nothing_to_reset))
+        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, init=_read_json, reset=_leave))
 
     @asynccontextmanager
-    async def of(self, claims: Claims) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction that sees what the token's organization has.
+    async def of(self, organization_id: UUID, proof: str) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction that sees what the organization has; `proof` is a statement that finds one row for who may.
 
-        Raises Unauthenticated where the user is not active, Unavailable where PostgreSQL does not answer.
+        Raises Unauthenticated where it finds none, Unavailable where PostgreSQL does not answer.
         """
+        enter = f"BEGIN READ ONLY; SELECT set_config('app.organization_id', '{organization_id}', true); {proof}"
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                try:
-                    if await connection.execute(_enter(claims)) != "SELECT 1":
-                        raise Unauthenticated("the user of this access token is no longer active")
-                    yield connection
-                finally:
-                    if not connection.is_closed():
-                        await connection.execute("ROLLBACK")
+                if await connection.execute(enter) != ONE_ROW:
+                    raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
+                yield connection
         except wire.postgres.TRANSIENT as error:
             raise Unavailable("the database does not answer; try again") from error
 
@@ -47,17 +47,10 @@ class Reads:
         self._pool.terminate()
 
 
-def _enter(claims: Claims) -> str:
-    """Begin, confine, and see whether the user is active: one message. Ids are UUIDs, so nothing needs quoting."""
-    user, organization = claims.user_id, claims.organization_id
-    confined = f"BEGIN READ ONLY; SELECT set_config('app.organization_id', '{organization}', true)"
-    active = f"SELECT FROM users WHERE id = '{user}' AND organization_id = '{organization}' AND status = 'active'"
-    return f"{confined}; {active}"
-
-
 async def _read_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
 
 
-async def _nothing_to_reset(_: asyncpg.Connection) -> None:
-    """Whatever was set, was set for a transaction that has ended."""
+async def _leave(connection: asyncpg.Connection) -> None:
+    """All that was set was set for the transaction; a connection that cannot end it is thrown away by the pool."""
+    await connection.execute("ROLLBACK")

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.auth.caller import Caller, Session, Signed
+from api.auth.reader import reading
 from api.auth.rules import Permission, require
 from api.auth.service import signed_in
 from api.content import bulk, catalogue, live, service, stats
@@ -47,10 +48,10 @@ async def create(doors: OpenDoors, session: Session, caller: Caller, request: Co
 
 
 @router.get("", response_model=ContentListResponse, responses=problems(400, 401))
-async def index(doors: OpenDoors, claims: Signed, query: Annotated[ContentListQuery, Query()]) -> Response:
+async def index(doors: OpenDoors, asking: Signed, query: Annotated[ContentListQuery, Query()]) -> Response:
     """List and search the organization's content, the newest first or as asked."""
-    async with doors.reads.of(claims) as connection:
-        found = await catalogue.read(connection, claims.organization_id, query)
+    async with reading(doors, asking) as connection:
+        found = await catalogue.read(connection, asking.organization_id, query)
     return Response(found, media_type="application/json")
 
 
@@ -64,13 +65,13 @@ async def import_bulk(session: Session, caller: Caller, request: ContentBulkRequ
 @router.get("/{id}", response_model=ContentResponse, responses={**SHOWN, **NOT_MODIFIED, **problems(400, 401, 404)})
 async def show(
     doors: OpenDoors,
-    claims: Signed,
+    asking: Signed,
     id: UUID,  # noqa: A002 - the path's own name
     if_none_match: Tags = None,
 ) -> Response:
     """One piece."""
-    async with doors.reads.of(claims) as connection:
-        piece = await service.read(connection, claims.organization_id, id)
+    async with reading(doors, asking) as connection:
+        piece = await service.read(connection, asking.organization_id, id)
     return unless_known(answer(piece), if_none_match)
 
 

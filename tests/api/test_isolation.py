@@ -49,6 +49,8 @@ class Case:
     query: str = ""
     owner: str = ""
     instead: int = 0
+    narrowing: bool = False
+    """the ids only narrow a list: with one that is not there it is empty, and that is no error"""
 
 
 def of(kind: str) -> dict[str, str]:
@@ -92,7 +94,11 @@ CASES = {
     ("GET", "/api/v1/api-keys"): Case(),
     ("DELETE", "/api/v1/api-keys/{id}"): Case(ids=of("api_key"), owner="super_admin"),
     ("POST", "/api/v1/content"): Case(Permission.CREATE_CONTENT, PIECE),
-    ("GET", "/api/v1/content"): Case(),
+    ("GET", "/api/v1/content"): Case(
+        ids={"creator_id": "editor", "assignee_id": "viewer"},
+        query="?creator_id={creator_id}&assignee_id={assignee_id}",
+        narrowing=True,
+    ),
     ("POST", "/api/v1/content/bulk"): Case(Permission.IMPORT_CONTENT, {"pieces": [{"source_ref": "one", **PIECE}]}),
     ("GET", "/api/v1/content/{id}"): Case(ids=of("draft")),
     ("PUT", "/api/v1/content/{id}"): Case(Permission.EDIT_ANY_CONTENT, {"title": "changed"}, of("draft")),
@@ -184,7 +190,9 @@ def test_every_id_that_a_route_takes_is_asked_for(route) -> None:
 
 
 async def make(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID:
-    """A row of this team's, made through the API."""
+    """A row of this team's, made through the API; a role is the person who has it."""
+    if kind in team.people:
+        return UUID(str(team.people[kind].id))
     if kind in {"user", "organization"}:
         return {"user": team.viewer.id, "organization": team.id}[kind]
     if kind == "session":
@@ -295,7 +303,7 @@ async def test_another_organization_is_as_if_it_were_not_there(client, team, str
             foreign = await ask(client, route, person.headers, {**own, name: theirs[name]})
             never = new_id()
             unknown = await ask(client, route, person.headers, {**own, name: never})
-            assert foreign.status_code in {403, 404}
+            assert foreign.status_code in {403, 404} or CASES[route].narrowing
             assert (foreign.status_code, blank(foreign, theirs[name])) == (unknown.status_code, blank(unknown, never))
             assert not [canary for canary in canaries if canary in foreign.text]
         if not theirs:

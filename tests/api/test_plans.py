@@ -6,12 +6,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.auth.reader import proof_of, reading
 from api.auth.tokens import Claims
 from api.content import service
 from api.content.catalogue import FILTERS, statement
 from api.content.cursors import Position, cursor_of
 from api.content.filters import ContentListQuery, Sort
-from api.reads import _enter
 from wire.ids import new_id
 
 AT = "2026-11-01T00:00:00Z"
@@ -74,7 +74,7 @@ async def claims(make_team, superuser) -> Claims:
         await superuser.execute(_ASSIGN, team.id)
         await superuser.execute(_HIRE, team.id)
     await superuser.execute("VACUUM ANALYZE content, content_words, assignments, users")
-    return Claims(teams[0].viewer.id, teams[0].id)
+    return Claims(teams[0].viewer.id, teams[0].id, new_id())
 
 
 def test_every_filter_is_among_what_is_asked() -> None:
@@ -84,16 +84,16 @@ def test_every_filter_is_among_what_is_asked() -> None:
 @pytest.mark.parametrize("asked", ASKED)
 async def test_no_list_reads_a_whole_table(app, claims, asked) -> None:
     sql, values = statement(claims.organization_id, ContentListQuery(**ASKED[asked]))
-    async with app.state.doors.reads.of(claims) as connection:
+    async with reading(app.state.doors, claims) as connection:
         plan = await explained(connection, sql, *values)
     assert "Index" in json.dumps(plan)
     assert seq_scans(plan) == []
 
 
 async def test_neither_does_the_reading_of_one_piece_nor_the_look_at_its_reader(app, claims) -> None:
-    async with app.state.doors.reads.of(claims) as connection:
+    async with reading(app.state.doors, claims) as connection:
         plans = [await explained(connection, service._READ, new_id(), claims.organization_id)]
-        plans.append(await explained(connection, _enter(claims).rpartition("; ")[2]))
+        plans.append(await explained(connection, proof_of(claims)))
     assert seq_scans(plans) == []
 
 

@@ -3,7 +3,7 @@
 from api.migrations.scripts import run
 
 revision = "0004"
-down_revision = "0005"
+down_revision = "0003"
 
 
 def upgrade() -> None:
