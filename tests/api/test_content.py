@@ -211,8 +211,8 @@ async def test_the_owner_and_editors_may_update_others_may_not(client, team, sup
         answer = await client.put(f"/api/v1/content/{piece['id']}", json={"title": role}, headers=person.headers)
         statuses[role] = answer.status_code
     assert statuses == {"super_admin": 200, "org_admin": 200, "editor": 200, "approver": 403, "viewer": 403}
-    await superuser.execute("UPDATE content SET creator_id = $1 WHERE id = $2", team.viewer.id, UUID(piece["id"]))
-    answer = await client.put(f"/api/v1/content/{piece['id']}", json={"title": "mine"}, headers=team.viewer.headers)
+    await superuser.execute("UPDATE users SET role = 'viewer' WHERE id = $1", team.editor.id)
+    answer = await client.put(f"/api/v1/content/{piece['id']}", json={"title": "mine"}, headers=team.editor.headers)
     assert (answer.status_code, answer.json()["title"]) == (200, "mine")
 
 
