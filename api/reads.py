@@ -25,7 +25,7 @@ class Reads:
     @classmethod
     async def open(cls, url: SecretStr) -> Self:
         """Nothing connects before it is needed."""
-        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, init=_read_json, reset=_leave))
+        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, init=_read_json, reset=_nothing_to_reset))
 
     @asynccontextmanager
     async def of(self, organization_id: UUID, proof: str) -> AsyncIterator[asyncpg.Connection]:
@@ -36,9 +36,12 @@ class Reads:
         enter = f"BEGIN READ ONLY; SELECT set_config('app.organization_id', '{organization_id}', true); {proof}"
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                if await connection.execute(enter) != ONE_ROW:
-                    raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
-                yield connection
+                try:
+                    if await connection.execute(enter) != ONE_ROW:
+                        raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
+                    yield connection
+                finally:
+                    await connection.execute("ROLLBACK")
         except wire.postgres.TRANSIENT as error:
             raise Unavailable("the database does not answer; try again") from error
 
@@ -51,6 +54,5 @@ async def _read_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
 
 
-async def _leave(connection: asyncpg.Connection) -> None:
-    """All that was set was set for the transaction; a connection that cannot end it is thrown away by the pool."""
-    await connection.execute("ROLLBACK")
+async def _nothing_to_reset(_: asyncpg.Connection) -> None:
+    """All that was set was set for a transaction that has ended."""
