@@ -42,7 +42,7 @@ class ContentProcessor:
 
     topic = CONTENT
     max_messages = 200
-    within_s = 0.1
+    every_s = 0.1
 
     async def start(self, doors: Doors) -> None:
         """Take the doors."""

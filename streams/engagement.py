@@ -40,8 +40,8 @@ class EngagementProcessor:
     """Envelopes of `engagement.events` -> ledger, aggregates, counters, and findings for PostgreSQL."""
 
     topic = EVENTS
-    max_messages = 200
-    within_s = 0.05
+    max_messages = 5_000
+    every_s = 0.2
 
     def __init__(self, new_id: Callable[[], UUID] = ids.new_id) -> None:
         self._new_id = new_id
@@ -82,12 +82,11 @@ class EngagementProcessor:
 
     async def settle(self) -> None:
         """Account for what was counted, report what changed since the last time; then the positions may be stored."""
-        await accounts.store(self._doors, self._accounts)
-        self._accounts.clear()
-        pending = list(self._pending.items())
+        pending, made = list(self._pending.items()), self._accounts
+        self._pending, self._accounts = {}, []
+        await accounts.store(self._doors, made)
         for at in range(0, len(pending), _PIECES_A_COMMAND):
             await self._report(pending[at : at + _PIECES_A_COMMAND])
-        self._pending.clear()
 
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)

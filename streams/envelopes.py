@@ -129,14 +129,14 @@ def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
         "minute": pa.array((batch.minute[rows] * 60).astype(np.uint32)),
         "id": kept["id"],
         "kind": pa.DictionaryArray.from_arrays(kept["kind"].combine_chunks().cast(pa.int8()), _KINDS),
-        "platform": pa.DictionaryArray.from_arrays((batch.code[rows] >> np.uint64(8)).astype(np.int32), names),
+        "platform": pa.DictionaryArray.from_arrays((batch.code[rows] >> np.uint64(8)).astype(np.int16), names),
         "robot": kept["robot"],
         "value": kept["value"],
         "actor": kept["actor"],
         "attributes": kept["attributes"],
         "received_at": kept["received_at"],
         "partition": pa.array(events.partition[rows]),
-        "position": pa.array(events.position[rows]),
+        "precedence": pa.array(~events.position[rows]),
     }
     return pa.table(columns)
 

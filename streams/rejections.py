@@ -40,7 +40,7 @@ class RejectionsProcessor:
 
     topic = REJECTIONS
     max_messages = 500
-    within_s = 0.2
+    every_s = 0.2
 
     async def start(self, doors: Doors) -> None:
         """Take the doors."""

@@ -6,13 +6,15 @@ by the processor itself, and anything else ends the process, which is started ag
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
 
 from streams import positions
 from streams.doors import Doors
+from streams.intake import Intake
 from streams.messages import Message, position
 from wire.telemetry import FLUSH_SECONDS
 from wire.topics import Topic
@@ -27,7 +29,9 @@ class Processor(Protocol):
 
     topic: Topic
     max_messages: int
-    within_s: float
+    """at once"""
+    every_s: float
+    """from one batch to the next, unless more waits than fits"""
 
     async def start(self, doors: Doors) -> None:
         """Called once, before anything else."""
@@ -39,7 +43,8 @@ class Processor(Protocol):
         """Returns when the effects are durable, or will be after the next `settle`."""
 
     async def settle(self) -> None:
-        """Returns when every effect so far is durable; nothing to do for those whose `process` waits for it."""
+        """Returns when every effect of what was processed before the call is durable; nothing to do for those whose
+        `process` waits for it. The next messages may be processed meanwhile."""
 
 
 class Runner:
@@ -52,30 +57,35 @@ class Runner:
         self._processor = processor
         self._open_doors = doors
         self._find_epoch = epoch
+        self._intake = Intake(processor.max_messages, processor.every_s)
         self._one_at_a_time = asyncio.Lock()
+        self._one_settles = asyncio.Lock()
         self._next: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._counted_ms: dict[int, int] = {}
         self._epoch = 0
-        self._settling: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open the doors."""
         self.doors = await self._open_doors()
         await self._processor.start(self.doors)
-        self._settling = asyncio.create_task(self._settle_for_ever())
+        self._tasks = [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._settle_for_ever())]
 
     async def stop(self) -> None:
-        """Store the positions of what was processed."""
-        if self._settling:
-            self._settling.cancel()
-            async with self._one_at_a_time:
+        """Store the positions of what was processed; nothing is processed after that."""
+        async with self._one_at_a_time:
+            async with self._one_settles:
+                for task in self._tasks:
+                    task.cancel()
+            if self._tasks:
                 await self._settle()
 
     async def assigned(self, partitions: set[int]) -> dict[int, int]:
         """Partitions that are ours from now on -> the offsets to go on at. Waits for what is being processed."""
         async with self._one_at_a_time:
             await self._settle()
+            self._intake.clear()  # it comes again, from the stored position on
             self._epoch = await self._find_epoch()
             stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
             self._next = {partition: stored.get(partition, 0) for partition in partitions}
@@ -90,18 +100,23 @@ class Runner:
         return {partition: (offset, self._counted_ms.get(partition)) for partition, offset in self._next.items()}
 
     async def consume(self, stream: Any) -> None:
-        """The agent: takes messages, processes them, for ever."""
-        try:
-            async for events in stream.noack_take(self._processor.max_messages, within=self._processor.within_s):
-                async with self._one_at_a_time:
-                    await self._process([event for event in events if event is not None])
-                for event in events:
-                    event.ack()
-        except Exception:
-            _log.exception(
-                "processor failed; this process ends, and goes on at the stored position", topic=self.topic.name
-            )
-            os._exit(70)
+        """The agent: hands messages on to be processed, for ever. Faust waits where more wait than fit."""
+        stream.enable_acks = False
+        with self._or_end("consuming"):
+            async for event in stream.events():
+                await self._intake.put(event)
+
+    async def _flush_for_ever(self) -> None:
+        with self._or_end("processing"):
+            while True:
+                await self.flush(await self._intake.take())
+
+    async def flush(self, events: list[Any]) -> None:
+        """Process some messages, then tell Faust."""
+        async with self._one_at_a_time:
+            await self._process(events)
+        for event in events:
+            event.ack()
 
     async def _process(self, events: list[Any]) -> None:
         messages = self._ours_in_order([event.message for event in events])
@@ -132,21 +147,28 @@ class Runner:
         return messages
 
     async def _settle(self) -> None:
-        moved = {p: offset for p, offset in self._next.items() if offset != self._stored[p]}
-        if moved:
-            await self._processor.settle()
-            await positions.store(self.doors.clickhouse, self.topic.name, self._epoch, moved)
-            self._stored.update(moved)
+        """Store how far all effects are durable. What is processed meanwhile is the next one's: the positions, and what
+        `settle` has to do, are taken in one step of the event loop."""
+        async with self._one_settles:
+            moved = {p: offset for p, offset in self._next.items() if offset != self._stored[p]}
+            if moved:
+                await self._processor.settle()
+                await positions.store(self.doors.clickhouse, self.topic.name, self._epoch, moved)
+                self._stored.update(moved)
 
     async def _settle_for_ever(self) -> None:
-        try:
+        with self._or_end("settling"):
             while True:
                 await asyncio.sleep(SETTLE_EVERY_S)
-                async with self._one_at_a_time:
-                    await self._settle()
+                await self._settle()
+
+    @contextmanager
+    def _or_end(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except Exception:
             _log.exception(
-                "settling failed; this process ends, and goes on at the stored position", topic=self.topic.name
+                f"{what} failed; this process ends, and goes on at the stored position", topic=self.topic.name
             )
             os._exit(70)
 

@@ -39,7 +39,7 @@ class SnapshotsProcessor:
 
     topic = SNAPSHOTS
     max_messages = 200
-    within_s = 0.1
+    every_s = 0.1
 
     async def start(self, doors: Doors) -> None:
         """Take the doors."""

@@ -14,7 +14,7 @@ import wire.kafka
 import wire.redis
 from benchmarks import data
 from benchmarks.contenders.result import task, tell
-from benchmarks.contenders.stages import EPOCH, messages
+from benchmarks.contenders.stages import EPOCH, MESSAGES_A_STEP, messages
 from benchmarks.processes import cpu_seconds
 from streams.doors import Doors
 from streams.engagement import EngagementProcessor
@@ -41,8 +41,8 @@ async def main() -> None:
         await redis.flushdb()
         await engine.assigned({n: position(EPOCH, 0) for n in range(EVENTS.partitions)})
         before, start = time.process_time() + cpu_seconds(pids), time.perf_counter()
-        for first in range(0, len(read), engine.max_messages):
-            await engine.process(read[first : first + engine.max_messages])
+        for first in range(0, len(read), MESSAGES_A_STEP):
+            await engine.process(read[first : first + MESSAGES_A_STEP])
         await engine.settle()
     wall_seconds = time.perf_counter() - start
     spent = time.process_time() + cpu_seconds(pids) - before

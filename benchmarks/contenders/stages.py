@@ -27,7 +27,7 @@ from ingestion.columns import Columns
 from streams import envelopes
 from streams.buckets import Counted
 from streams.doors import Doors
-from streams.engagement import EngagementProcessor, figures
+from streams.engagement import figures
 from streams.messages import Message, position
 from streams.sinks.counters import Counters, updates
 from streams.sinks.ledger import Ledger
@@ -36,7 +36,7 @@ from wire.counters import decode_cells
 from wire.events import encode
 from wire.topics import EVENTS
 
-MESSAGES_A_STEP: Final = EngagementProcessor.max_messages
+MESSAGES_A_STEP: Final = 200
 EPOCH: Final = 1_790_000_000
 
 

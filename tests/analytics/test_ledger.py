@@ -30,7 +30,7 @@ def events(organization: UUID, content: UUID, rows: list[tuple[UUID, str, int]])
             "attributes": pa.array([""] * count),
             "received_at": pa.array([MINUTE] * count, pa.timestamp("ms", "UTC")),
             "partition": pa.array([1] * count, pa.uint16()),
-            "position": pa.array(positions, pa.uint64()),
+            "precedence": pa.array([~position & (1 << 64) - 1 for position in positions], pa.uint64()),
         }
     )
 

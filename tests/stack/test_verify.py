@@ -52,7 +52,7 @@ SELECT $1, users.organization_id, users.id, 'custom', 'A title', $3, $4 FROM use
 """
 LEDGER = [
     *("organization_id", "content_id", "minute", "id", "kind", "platform", "robot", "value", "actor", "attributes"),
-    *("received_at", "partition", "position"),
+    *("received_at", "partition", "precedence"),
 ]
 MINUTES = ["organization_id", "content_id", "minute", "platform", "kind", "count", "robots", "value"]
 

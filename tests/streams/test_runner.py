@@ -34,21 +34,10 @@ class Event:
         self.acknowledged = True
 
 
-class Stream:
-    """Batches, then silence."""
-
-    def __init__(self, batches: list[list[Event]]) -> None:
-        self._batches = batches
-
-    async def noack_take(self, max_messages: int, within: float):
-        for batch in self._batches:
-            yield batch
-
-
 class Numbers:
     topic = TOPIC
     max_messages = 10
-    within_s = 0.1
+    every_s = 0.1
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int]] = []
@@ -84,7 +73,7 @@ async def runner(doors: Doors, request: pytest.FixtureRequest) -> Runner:
 async def test_messages_that_were_processed_or_belong_to_others_are_passed_over(runner: Runner) -> None:
     await runner.assigned({0})
     batch = [Event(Record(p, o)) for p, o in [(0, 0), (1, 0), (0, 1), (0, 0), (0, 2)]]
-    await runner.consume(Stream([batch]))
+    await runner.flush(batch)
     assert runner._processor.seen == [(0, 0), (0, 1), (0, 2)]
     assert all(event.acknowledged for event in batch)
     await runner.stop()
@@ -101,7 +90,7 @@ async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_
     runner: Runner, doors: Doors
 ) -> None:
     assert await runner.assigned({0, 1}) == {0: 0, 1: 0}
-    await runner.consume(Stream([[Event(Record(0, 0)), Event(Record(0, 1))]]))
+    await runner.flush([Event(Record(0, 0)), Event(Record(0, 1))])
     await runner.stop()
     assert runner._processor.calls == ["assigned [0, 1]", "settled"]
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
@@ -111,7 +100,7 @@ async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_
 
 async def test_a_worker_that_is_behind_does_not_turn_a_position_back(runner: Runner, doors: Doors) -> None:
     await runner.assigned({0})
-    await runner.consume(Stream([[Event(Record(0, o)) for o in range(5)]]))
+    await runner.flush([Event(Record(0, o)) for o in range(5)])
     await runner.stop()
     runner._next, runner._stored = {0: 3}, {0: 0}
     await runner._settle()
@@ -145,3 +134,25 @@ def test_a_figure_is_as_new_as_the_last_look_at_a_log_that_was_read_to_its_end(
     next_offset: int, high_water: int | None, polled: int | None, counted: int | None, expected: int | None
 ) -> None:
     assert as_of_ms(next_offset, high_water, polled, counted) == expected
+
+
+async def test_while_it_settles_the_next_messages_are_processed_and_their_position_is_not_stored_with_it(
+    runner: Runner, doors: Doors
+) -> None:
+    await runner.assigned({0})
+    await runner.flush([Event(Record(0, 0))])
+    let_go = asyncio.Event()
+
+    async def settle() -> None:
+        await let_go.wait()
+
+    runner._processor.settle = settle
+    settling = asyncio.create_task(runner._settle())
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(runner.flush([Event(Record(0, 1))]), 1)
+    assert not settling.done()
+    let_go.set()
+    await settling
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 1}
+    await runner.stop()
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
