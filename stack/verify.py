@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final
 
 from stack import figures
+from stack.accounts import accounts
 from stack.figures import Counter, Figure, Figures, Piece, Place, Stores
 
 AGGREGATE: Final = "ledger = aggregate"
@@ -23,9 +24,11 @@ REDIS_MINUTES: Final = "ledger = Redis, by minute"
 POSTGRES: Final = "ledger = PostgreSQL"
 SNAPSHOTS_REDIS: Final = "snapshots: ClickHouse = Redis"
 SNAPSHOTS_POSTGRES: Final = "snapshots: ClickHouse = PostgreSQL"
+ACCOUNTS: Final = "ledger = accounts"
+BALANCE: Final = "accepted = counted"
 PAIRS: Final = (
     *(AGGREGATE, AGGREGATE_MINUTES, REDIS, REDIS_MINUTES, POSTGRES),
-    *(SNAPSHOTS_REDIS, SNAPSHOTS_POSTGRES),
+    *(SNAPSHOTS_REDIS, SNAPSHOTS_POSTGRES, ACCOUNTS, BALANCE),
 )
 
 WATCHED: Final = timedelta(minutes=59)
@@ -149,6 +152,17 @@ async def checks(stores: Stores, now: Callable[[], datetime]) -> AsyncIterator[C
             yield partial(check_pieces, stores, unknown, now)
         if minutes := [counter for counter in counters if counter.minute is not None]:
             yield partial(check_minutes, stores, minutes)
+    yield partial(check_accounts, stores)
+
+
+async def check_accounts(stores: Stores) -> Outcome:
+    """That what was accepted was counted, and that what was stored is in the ledger; `not_held` is what was lost."""
+    outcome = Outcome()
+    told = await accounts(stores)
+    outcome.compare(ACCOUNTS, told.ledger, told.stored)
+    outcome.compare(BALANCE, told.accepted, told.counted, "the rest is on its way, or nothing counts")
+    outcome.not_held[BALANCE] = told.lost
+    return outcome
 
 
 async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[], datetime]) -> Outcome:

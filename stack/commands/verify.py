@@ -14,6 +14,7 @@ import wire.clickhouse
 import wire.postgres
 import wire.redis
 from stack import environment
+from stack.accounts import ALL
 from stack.commands.options import Data, Json
 from stack.errors import Refused
 from stack.figures import Figure, Place, Stores
@@ -79,7 +80,7 @@ def _of(each: Difference) -> dict[str, Any]:
     return {
         "pair": each.pair,
         "organization_id": organization,
-        "content_id": content,
+        "content_id": content if content != ALL else None,
         "minute": None if minute is None else datetime.fromtimestamp(minute * 60, UTC),
         "platform": each.place.platform,
         "kind": each.place.kind,
@@ -112,7 +113,9 @@ def _sentence(each: Difference) -> str:
         when = f", minute {datetime.fromtimestamp(place.counter.minute * 60, UTC):%Y-%m-%d %H:%M}"
     ours, theirs = each.pair.removeprefix("snapshots: ").split(",")[0].split(" = ")
     what = f"{place.platform} {place.kind}".strip() or "the content"
-    where = f"organization {organization}, content {content}{when}, {what}"
+    where = f"organization {organization}"
+    if content != ALL:
+        where += f", content {content}{when}, {what}"
     note = f" ({each.note})" if each.note else ""
     return f"{where}: {ours} {_said(each.expected)}, {theirs} {_said(each.found)}{note}"
 
