@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "reset": "reset:reset",
     "import": "imports:app",
     "verify": "verify:verify",
+    "recount": "recount:recount",
     "audit": "audit:app",
     "token": "token:token",
     "keys": "keys:app",

@@ -16,6 +16,7 @@ from typing import Final
 from stack import figures
 from stack.accounts import accounts
 from stack.figures import Counter, Figure, Figures, Piece, Place, Stores
+from wire.counters import may_stand
 
 AGGREGATE: Final = "ledger = aggregate"
 AGGREGATE_MINUTES: Final = "ledger = aggregate, by minute"
@@ -34,6 +35,7 @@ PAIRS: Final = (
 WATCHED: Final = timedelta(minutes=59)
 """How far back Redis must hold every minute of a partition of which it says that it is whole."""
 PAUSE_S: Final = 0.5
+PIECES_WITH_MINUTES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,17 @@ async def verify(
     *,
     wait_s: float = 10.0,
     every: bool = False,
+    pieces: AsyncIterator[list[Piece]] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Compare everything; up to the first batch with a difference, unless `every`.
+    """Compare everything, or only these pieces; up to the first batch with a difference, unless `every`.
 
     What differs is looked at again for `wait_s` seconds in all. Raises the doors' errors where a store does not answer.
     """
     patience = Patience(wait_s)
     whole = Outcome()
-    async for check in checks(stores, now):
+    async for check in checks_of(stores, pieces, now) if pieces else checks(stores, now):
         outcome = await check()
         outcome.differences = await _settled(check, outcome.differences, patience)
         whole.add(outcome)
@@ -163,6 +166,18 @@ async def check_accounts(stores: Stores) -> Outcome:
     outcome.compare(BALANCE, told.accepted, told.counted, "the rest is on its way, or nothing counts")
     outcome.not_held[BALANCE] = told.lost
     return outcome
+
+
+async def checks_of(
+    stores: Stores, pieces: AsyncIterator[list[Piece]], now: Callable[[], datetime]
+) -> AsyncIterator[Check]:
+    """The checks of some pieces: what stores tell of them, and of each minute of theirs that Redis may hold."""
+    async for some in pieces:
+        yield partial(check_pieces, stores, some, now)
+        minutes = may_stand(now().timestamp())
+        for at in range(0, len(some), PIECES_WITH_MINUTES):
+            part = some[at : at + PIECES_WITH_MINUTES]
+            yield partial(check_minutes, stores, [Counter(piece, minute) for piece in part for minute in minutes])
 
 
 async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[], datetime]) -> Outcome:

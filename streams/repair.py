@@ -16,9 +16,9 @@ from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Words
 from streams.sinks.cells_json import encoded
-from streams.sinks.counters import NOTHING, Counters, Update, by_partition, may_stand, new_token, watched_from
+from streams.sinks.counters import NOTHING, Counters, Update, by_partition, new_token, watched_from
 from streams.sinks.ledger import Ledger
-from wire.counters import position_in
+from wire.counters import may_stand, position_in
 
 _PIECES_AT_ONCE: Final = 2_000
 _PIECES_A_PAGE: Final = 20_000

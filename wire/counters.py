@@ -23,9 +23,10 @@ from uuid import UUID
 
 import msgspec
 
-from wire.ids import partition
+from wire.ids import WINDOW_FUTURE_MS, partition
 from wire.topics import EVENTS
 
+MINUTES_KEPT: Final = 61
 MINUTE_TTL_SECONDS: Final = 2 * 3600
 NEXT_TTL_SECONDS: Final = 3600
 AS_OF: Final = "tw:as_of"
@@ -74,6 +75,12 @@ def next_key(live: str, token: str) -> str:
     """Where `totals_key` or `minute_key` are built anew by whoever chose the token; no reader looks there."""
     _, partition, rest = live.split(":", 2)
     return f"twnext:{partition}:{token}:{rest}"
+
+
+def may_stand(now_s: float) -> range:
+    """Every minute (unix time // 60) of which Redis may hold anything: kept ones, and those not yet forgotten."""
+    now = int(now_s) // 60
+    return range(now - MINUTES_KEPT - MINUTE_TTL_SECONDS // 60 - 1, now + WINDOW_FUTURE_MS // 60_000 + 2)
 
 
 def snapshots_key(organization_id: UUID, content_id: UUID) -> str:

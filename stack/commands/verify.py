@@ -70,11 +70,12 @@ def report(outcome: Outcome) -> dict[str, Any]:
         "equal": not outcome.differences,
         "compared": outcome.compared,
         "not_held": outcome.not_held,
-        "differences": [_of(each) for each in outcome.differences],
+        "differences": [difference(each) for each in outcome.differences],
     }
 
 
-def _of(each: Difference) -> dict[str, Any]:
+def difference(each: Difference) -> dict[str, Any]:
+    """A difference for programs."""
     organization, content = each.place.counter.piece
     minute = each.place.counter.minute
     return {
@@ -98,14 +99,15 @@ def _print(console: Console, outcome: Outcome, every: bool) -> None:
         table.add_row(pair, f"{outcome.compared[pair]:,}", f"{not_held:,}" if not_held else "", str(differ or ""))
     console.print(table)
     for each in outcome.differences if every else outcome.differences[:1]:
-        console.print(f"[red]✗[/red] {_sentence(each)}")
+        console.print(f"[red]✗[/red] {sentence(each)}")
     if not outcome.differences:
         console.print(f"[green]✓[/green] All {sum(outcome.compared.values()):,} figures agree.")
     elif not every:
         console.print("Stopped at the first difference; --all goes on.")
 
 
-def _sentence(each: Difference) -> str:
+def sentence(each: Difference) -> str:
+    """A difference in words."""
     place: Place = each.place
     organization, content = place.counter.piece
     when = ""

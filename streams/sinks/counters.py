@@ -18,6 +18,7 @@ from streams.sinks.cells_json import encoded
 from wire.counters import (
     ADVANCE,
     MINUTE_TTL_SECONDS,
+    MINUTES_KEPT,
     NEXT_TTL_SECONDS,
     REPAIR,
     SWITCH,
@@ -27,10 +28,9 @@ from wire.counters import (
     position_text,
     totals_key,
 )
-from wire.ids import WINDOW_FUTURE_MS, partitions
+from wire.ids import partitions
 from wire.topics import EVENTS
 
-_MINUTES_KEPT: Final = 61
 NOTHING: Final = ""
 """What stands in Redis where it was emptied."""
 
@@ -57,15 +57,9 @@ class Update:
         return [key for key, _, _ in parts], arguments
 
 
-def may_stand(now_s: float) -> range:
-    """Every minute of which Redis may hold anything: kept ones, and those whose time to live has not passed."""
-    last = int(now_s) // 60 + WINDOW_FUTURE_MS // 60_000 + 1
-    return range(watched_from(now_s) - MINUTE_TTL_SECONDS // 60 - 1, last + 1)
-
-
 def watched_from(now_s: float) -> int:
     """The oldest minute that is still kept."""
-    return int(now_s) // 60 - _MINUTES_KEPT
+    return int(now_s) // 60 - MINUTES_KEPT
 
 
 def by_partition(contents: Words, owners: Rows, cells: Iterable[tuple[int, bytes]]) -> dict[int, Pieces]:

@@ -1,0 +1,2 @@
+-- What time is it there (unix seconds)?
+SELECT toUnixTimestamp(now())

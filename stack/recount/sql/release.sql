@@ -1,0 +1,2 @@
+-- They take rows again.
+ALTER TABLE engagement_minutes DROP CONSTRAINT IF EXISTS held
