@@ -12,6 +12,7 @@ from api.api_keys.endpoints import router as api_keys_router
 from api.approvals.endpoints import router as policies_router
 from api.auth.endpoints import keys_router
 from api.auth.endpoints import router as auth_router
+from api.commands.endpoints import router as commands_router
 from api.content.actions import router as actions_router
 from api.content.endpoints import router as content_router
 from api.doors import open_doors
@@ -47,6 +48,7 @@ ROUTERS: Final = (
     audit_router,
     intake_router,
     write_keys_router,
+    commands_router,
 )
 DESCRIPTION: Final = "Content operations and exact engagement figures. Every error is an RFC 9457 problem."
 

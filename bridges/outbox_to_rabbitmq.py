@@ -4,6 +4,7 @@ The loop:     take the unpublished rows, oldest first; publish them; mark those 
 The promise:  every committed row reaches its exchange at least once, and rows of one key in the order of their ids.
               Rows are found by `published_at IS NULL`, never by a cursor, which would skip a slow transaction.
               One relay works at a time, by a lock of the connection that also marks: a second one stands by.
+              What was published a week ago is deleted, a batch at a time, while there is nothing else to do.
 """
 
 import asyncio
@@ -33,6 +34,10 @@ SELECT id, message_id, exchange, routing_key, key, type, body FROM outbox
 WHERE published_at IS NULL AND key <> ALL ($1::text[]) ORDER BY id LIMIT $2
 """
 MARK: Final = "UPDATE outbox SET published_at = now() WHERE id = ANY ($1::bigint[])"
+PURGE: Final = """
+DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT $1) AS oldest
+                                WHERE published_at < now() - interval '7 days')
+"""
 PENDING: Final = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
 
 _log = structlog.stdlib.get_logger("bridges.outbox_to_rabbitmq")
@@ -67,6 +72,7 @@ async def _relay(database: asyncpg.Connection, channel: AbstractChannel) -> Neve
     written = asyncio.Event()
     await database.add_listener("outbox", lambda *_: written.set())
     failing: set[str] = set()
+    purge_at = 0.0
     while True:
         written.clear()
         rows = await database.fetch(UNPUBLISHED, list(failing), BATCH)
@@ -79,6 +85,7 @@ async def _relay(database: asyncpg.Connection, channel: AbstractChannel) -> Neve
         failing |= failures.keys()
         if len(rows) < BATCH:
             OUTBOX_PENDING.set(await database.fetchval(PENDING))
+            purge_at = await _purge(database, purge_at)
             await _wait(written)
             failing.clear()
 
@@ -100,6 +107,15 @@ async def _mark(database: asyncpg.Connection, confirmed: list[asyncpg.Record]) -
         await database.execute(MARK, [row["id"] for row in confirmed])
         OUTBOX_RELAYED.inc(len(confirmed))
         BRIDGED.labels("outbox_to_rabbitmq").inc(len(confirmed))
+
+
+async def _purge(database: asyncpg.Connection, not_before: float) -> float:
+    """Look at the oldest rows only, for what is behind them is younger; answers when to look again."""
+    now = asyncio.get_running_loop().time()
+    if now < not_before:
+        return not_before
+    await database.execute(PURGE, BATCH)
+    return now + POLL_S
 
 
 async def _wait(written: asyncio.Event) -> None:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "verify": "verify:verify",
     "recount": "recount:recount",
     "audit": "audit:app",
+    "commands": "commands:app",
     "token": "token:token",
     "keys": "keys:app",
     "env": "env:env",

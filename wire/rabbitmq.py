@@ -14,8 +14,6 @@ from wire.topics import (
     DEAD,
     DEAD_EXCHANGE,
     EVENTS_EXCHANGE,
-    RETRY_DELAYS_SECONDS,
-    RETRY_EXCHANGE,
     TO_KAFKA,
     Queue,
 )
@@ -53,10 +51,10 @@ async def channel(connection: AbstractRobustConnection, *, prefetch: int = 0) ->
 async def declare(on: AbstractChannel) -> None:
     """Exchanges and queues, as `wire.topics` lists them; the same again changes nothing.
 
-    Commands: one quorum queue a shard, one active consumer each. A failed command waits in a queue named for its delay
-    and comes back to its shard; one that never will succeed goes to the dead letters.
+    Commands: one quorum queue a shard, one active consumer each. What kills its consumer a thousand times, and what the
+    bridges cannot read, goes to the dead letters.
     """
-    for name in (EVENTS_EXCHANGE, COMMANDS_EXCHANGE, RETRY_EXCHANGE, DEAD_EXCHANGE):
+    for name in (EVENTS_EXCHANGE, COMMANDS_EXCHANGE, DEAD_EXCHANGE):
         await on.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
     limits: dict[str, FieldValue] = {
         "x-delivery-limit": 1000,
@@ -67,10 +65,6 @@ async def declare(on: AbstractChannel) -> None:
         await _queue(on, queue, {**limits, "x-overflow": "reject-publish", "x-single-active-consumer": True})
     await _queue(on, TO_KAFKA, {"x-single-active-consumer": True, "x-delivery-limit": NO_LIMIT})
     await _queue(on, DEAD, {"x-delivery-limit": NO_LIMIT})
-    for delay in RETRY_DELAYS_SECONDS:
-        waiting = Queue(f"commands.retry.{delay}s", RETRY_EXCHANGE, f"{delay}s.#")
-        back: dict[str, FieldValue] = {"x-message-ttl": delay * 1000, "x-dead-letter-exchange": COMMANDS_EXCHANGE}
-        await _queue(on, waiting, {**back, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"})
 
 
 async def _queue(on: AbstractChannel, queue: Queue, arguments: dict[str, FieldValue]) -> None:

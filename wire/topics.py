@@ -41,11 +41,9 @@ class Queue:
 
 EVENTS_EXCHANGE: Final = "tallywire.events"
 COMMANDS_EXCHANGE: Final = "tallywire.commands"
-RETRY_EXCHANGE: Final = "tallywire.retry"
 DEAD_EXCHANGE: Final = "tallywire.dead"
 
 COMMAND_SHARDS: Final = 4
 TO_KAFKA: Final = Queue("events.to_kafka", EVENTS_EXCHANGE, "#")
 COMMANDS: Final = tuple(Queue(f"commands.{n}", COMMANDS_EXCHANGE, f"#.shard.{n}") for n in range(COMMAND_SHARDS))
 DEAD: Final = Queue("commands.dead", DEAD_EXCHANGE, "#")
-RETRY_DELAYS_SECONDS: Final = (1, 5, 30, 300)

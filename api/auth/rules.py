@@ -23,6 +23,7 @@ class Permission(StrEnum):
     MANAGE_USERS = "invite people, change their roles and status, help them to sign in again"
     RENAME_ORGANIZATION = "rename the organization"
     CROSS_ORGANIZATIONS = "list, create and enter other organizations"
+    MANAGE_COMMANDS = "see, replay or discard commands"
 
 
 EVERYBODY: Final = frozenset(Role)
@@ -44,6 +45,7 @@ ROLES: Final = {
     Permission.MANAGE_USERS: ADMINS,
     Permission.RENAME_ORGANIZATION: ADMINS,
     Permission.CROSS_ORGANIZATIONS: frozenset({Role.SUPER_ADMIN}),
+    Permission.MANAGE_COMMANDS: ADMINS,
 }
 VISITING: Final = frozenset(
     {
@@ -51,6 +53,7 @@ VISITING: Final = frozenset(
         Permission.READ_AUDIT,
         Permission.READ_INTAKE,
         Permission.MANAGE_WRITE_KEYS,
+        Permission.MANAGE_COMMANDS,
         Permission.MANAGE_USERS,
         Permission.RENAME_ORGANIZATION,
     }

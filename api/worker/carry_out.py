@@ -1,11 +1,14 @@
 """One command, carried out once: the table of handlers, and the transaction around each."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final, Literal
 
 import asyncpg
 import msgspec
 
+from api.worker.aside import of_command, set_aside, standing
+from api.worker.confinement import confine
 from api.worker.engagement import record_engagement, record_snapshots
 from api.worker.publishing import publish
 from api.worker.scores import score
@@ -13,6 +16,7 @@ from wire.commands import PUBLISH_CONTENT, RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, 
 from wire.errors import Poison
 
 Handler = Callable[[asyncpg.Connection, Command], Awaitable[None]]
+Outcome = Literal["applied", "duplicate", "held back"]
 
 HANDLERS: Final[dict[str, Handler]] = {
     SCORE_CONTENT: score,
@@ -27,30 +31,51 @@ _FORGET: Final = "DELETE FROM processed_commands WHERE applied_at < now() - inte
 
 
 def decode(body: bytes) -> Command:
-    """A message's body as a command. Raises Poison for anything that is none, or that nobody here carries out."""
+    """A message's body as a command. Raises Poison for anything that is none."""
     try:
-        command = _command.decode(body)
+        return _command.decode(body)
     except (ValueError, RecursionError) as error:
         raise Poison("undecodable_command", str(error)[:500]) from error
-    if command.type not in HANDLERS:
-        raise Poison("unknown_command", f"nobody carries out {command.type[:100]!r}")
-    return command
 
 
-async def carry_out(pool: asyncpg.Pool, command: Command) -> Literal["applied", "duplicate"]:
-    """Carry out a command in one transaction with the note that it was; not again where that note is there.
+async def carry_out(pool: asyncpg.Pool, command: Command) -> Outcome:
+    """Carry out a command that came, in one transaction with the note that it was; not again where that note is there.
 
-    Raises Poison where it never can be (asyncpg says ValueError to a number that no column holds), asyncpg's errors
-    where it cannot be now.
+    Where an earlier command of its key waits, it waits behind it. Raises Poison where it never can be carried out,
+    asyncpg's errors where it cannot be now.
     """
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        if await connection.execute(_CLAIM, command.id) == "INSERT 0 0":
+        await confine(connection, command.organization_id)
+        known, held_back = await standing(connection, command)
+        if known:
             return "duplicate"
-        try:
-            await HANDLERS[command.type](connection, command)
-        except (ValueError, RecursionError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            raise Poison("invalid_payload", str(error)[:500]) from error
+        if held_back and not await _done(connection, command):
+            body = msgspec.json.encode(command)
+            why = {"reason": "held_back", "detail": "an earlier command of this key waits"}
+            await set_aside(connection, of_command(command, body, attempts=0, wait=timedelta(), **why))
+            return "held back"
+        return await apply(connection, command)
+
+
+async def apply(connection: asyncpg.Connection, command: Command) -> Outcome:
+    """Carry out a command, unless it was, in the connection's transaction. Raises as `carry_out`.
+
+    asyncpg says ValueError to a number that no column holds.
+    """
+    if await connection.execute(_CLAIM, command.id) == "INSERT 0 0":
+        return "duplicate"
+    if command.type not in HANDLERS:
+        raise Poison("unknown_command", f"nobody carries out {command.type[:100]!r}")
+    try:
+        await HANDLERS[command.type](connection, command)
+    except (ValueError, RecursionError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        raise Poison("invalid_payload", str(error)[:500]) from error
     return "applied"
+
+
+async def _done(connection: asyncpg.Connection, command: Command) -> bool:
+    asked = "SELECT EXISTS (SELECT FROM processed_commands WHERE command_id = $1)"
+    return bool(await connection.fetchval(asked, command.id))
 
 
 async def forget(pool: asyncpg.Pool) -> None:

@@ -12,7 +12,9 @@ import wire.postgres
 import wire.rabbitmq
 from api.worker.carry_out import forget
 from api.worker.consume import serve
-from api.worker.schedule import issue_due
+from api.worker.patience import again_and_again
+from api.worker.retry import retry_next
+from api.worker.schedule import issue_next
 from wire.errors import Transient
 from wire.settings import Settings
 
@@ -20,6 +22,7 @@ TRANSIENT: Final = (Transient, *wire.postgres.TRANSIENT, *wire.rabbitmq.TRANSIEN
 SHORTEST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 FORGET_EVERY_S: Final = 3600
+LOOK_EVERY_S: Final = 0.5
 _log = structlog.stdlib.get_logger("api")
 
 
@@ -45,7 +48,8 @@ async def _session(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_forget_old(pool))
-                both.create_task(issue_due(pool))
+                both.create_task(again_and_again(pool, LOOK_EVERY_S, issue_next))
+                both.create_task(again_and_again(pool, LOOK_EVERY_S, retry_next))
                 both.create_task(serve(connection, pool, lambda: touch(settings)))
         finally:
             with suppress(*TRANSIENT):

@@ -4,9 +4,8 @@ A claim, the command in the outbox and the audit entry are one transaction; the 
 the time that it was issued for, and the worker that carries it out refuses it where the piece has another by then.
 """
 
-import asyncio
 from datetime import UTC, datetime
-from typing import Final, Never
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -16,19 +15,10 @@ from api.worker.confinement import confine
 from wire.commands import PUBLISH_CONTENT, Command, PublishContent
 from wire.ids import new_id
 
-LOOK_EVERY_S: Final = 1.0
 _CLAIM: Final = "SELECT content_id, organization_id FROM claim_due_content()"
 _PIECE: Final = """
 SELECT scheduled_at, scheduled_by, content_sha256(type, title, body, platforms) AS sha256 FROM content WHERE id = $1
 """
-
-
-async def issue_due(pool: asyncpg.Pool) -> Never:
-    """Issue what is due, look again a second later, until cancelled. Raises what PostgreSQL says."""
-    while True:
-        while await issue_next(pool):
-            pass
-        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def issue_next(pool: asyncpg.Pool) -> bool:

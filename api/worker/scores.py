@@ -15,13 +15,18 @@ _log = structlog.stdlib.get_logger("api")
 _payload = msgspec.json.Decoder(ScoreContent)
 
 _SCORE: Final = """
-UPDATE content SET quality_score = $2, score_parts = $3::jsonb, scored_revision = $4
-WHERE id = $1 AND COALESCE(scored_revision, 0) <= $4
+WITH piece AS (SELECT id, COALESCE(scored_revision, 0) <= $4 AS newer FROM content WHERE id = $1 FOR NO KEY UPDATE),
+kept AS (UPDATE content SET quality_score = $2, score_parts = $3::jsonb, scored_revision = $4
+         FROM piece WHERE content.id = piece.id AND newer)
+SELECT newer FROM piece
 """
 
 
 async def score(connection: asyncpg.Connection, command: Command) -> None:
-    """Keep the score, unless a later revision has been scored already. Raises Poison for a score out of range."""
+    """Keep the score, unless a later revision has been scored already.
+
+    Raises Poison for a score out of range, or of no piece.
+    """
     found = _payload.decode(command.payload)
     if not 0 <= found.score <= MOST:
         raise Poison("score_out_of_range", f"{found.score} is not from 0 to {MOST}")
@@ -29,6 +34,8 @@ async def score(connection: asyncpg.Connection, command: Command) -> None:
         raise Poison("no_organization", "a score belongs to an organization")
     await confine(connection, command.organization_id)
     parts = msgspec.json.encode(found.parts).decode()
-    done = await connection.execute(_SCORE, found.content_id, found.score, parts, found.revision)
-    if done == "UPDATE 0":
-        _log.info("score not kept: an older revision's, or of no content", content_id=str(found.content_id))
+    newer = await connection.fetchval(_SCORE, found.content_id, found.score, parts, found.revision)
+    if newer is None:
+        raise Poison("unknown_content", "there is no content with this id in the organization")
+    if not newer:
+        _log.info("score not kept: it is an older revision's", content_id=str(found.content_id))

@@ -193,14 +193,17 @@ def password_hash() -> Iterator[str]:
     passwords.close()
 
 
-MakeTeam = Callable[[], Awaitable[Team]]
+MakeTeam = Callable[..., Awaitable[Team]]
 
 
 @pytest.fixture(scope="session")
 async def make_team(app: FastAPI, superuser: asyncpg.Pool, password_hash: str) -> MakeTeam:
-    """Makes organizations that no other test knows, with a person of each role, all of one password."""
+    """Makes organizations that no other test knows, with a person of each role, all of one password.
 
-    async def make() -> Team:
+    In the database of all tests, or in another where its superuser's pool is given.
+    """
+
+    async def make(superuser: asyncpg.Pool = superuser) -> Team:
         organization_id = new_id()
         slug = f"team-{organization_id}"
         await superuser.execute("INSERT INTO organizations (id, name, slug) VALUES ($1, $2, $2)", organization_id, slug)

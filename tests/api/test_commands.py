@@ -121,7 +121,9 @@ def nowhere() -> UUID:
 
 async def test_a_score_cannot_reach_into_another_organization(client, team, strangers, piece, pool, superuser) -> None:
     before = await row_of(superuser, piece)
-    await carry_out(pool, command(ScoreContent(content_id=piece, revision=1, score=1, parts={}), strangers.id))
+    forged = command(ScoreContent(content_id=piece, revision=1, score=1, parts={}), strangers.id)
+    with pytest.raises(Poison, match="unknown_content"):
+        await carry_out(pool, forged)
     await carry_out(pool, command(RecordEngagement(updates=(engagement(strangers, piece, 5),))))
     assert await row_of(superuser, piece) == before
 
@@ -276,12 +278,12 @@ def test_what_is_no_command_is_poison(body: bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
-def test_a_command_that_nobody_carries_out_is_poison() -> None:
+async def test_a_command_that_nobody_carries_out_is_poison(pool) -> None:
     made = Command(
         id=new_id(), type="content.burn", organization_id=None, key="k", issued_at=T0, payload=msgspec.Raw(b"{}")
     )
     with pytest.raises(Poison, match="unknown_command"):
-        decode(msgspec.json.encode(made))
+        await carry_out(pool, decode(msgspec.json.encode(made)))
 
 
 @pytest.mark.parametrize(

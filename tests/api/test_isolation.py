@@ -122,6 +122,9 @@ CASES = {
     ("GET", "/api/v1/accounts"): Case(Permission.READ_INTAKE),
     ("GET", "/api/v1/rejections"): Case(Permission.READ_INTAKE),
     ("GET", "/api/v1/rejections/reasons"): Case(Permission.READ_INTAKE),
+    ("GET", "/api/v1/commands"): Case(Permission.MANAGE_COMMANDS),
+    ("POST", "/api/v1/commands/{id}/replay"): Case(Permission.MANAGE_COMMANDS, ids=of("command")),
+    ("DELETE", "/api/v1/commands/{id}"): Case(Permission.MANAGE_COMMANDS, ids=of("command")),
     ("POST", "/api/v1/write-keys"): Case(Permission.MANAGE_WRITE_KEYS, KEY),
     ("GET", "/api/v1/write-keys"): Case(Permission.MANAGE_WRITE_KEYS),
     ("DELETE", "/api/v1/write-keys/{id}"): Case(Permission.MANAGE_WRITE_KEYS, ids=of("write_key")),
@@ -189,8 +192,28 @@ def test_every_id_that_a_route_takes_is_asked_for(route) -> None:
     assert CASES[route].ids.keys() == ids_of(route)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def dead_letters(superuser: asyncpg.Pool) -> None:
+    """What no call of the API makes."""
+
+    async def command(team: Any) -> UUID:
+        return await superuser.fetchval(
+            "INSERT INTO commands_aside (id, organization_id, key, type, body, attempts, reason, detail)"
+            " VALUES (uuidv7(), $1, 'k', 't', '', 1, 'r', 'd') RETURNING id",
+            team.id,
+        )
+
+    OTHERWISE["command"] = command
+
+
+OTHERWISE: dict[str, Any] = {}
+"""Kinds that are not made through the API, but by a function of the team."""
+
+
 async def make(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID:
     """A row of this team's, made through the API; a role is the person who has it."""
+    if kind in OTHERWISE:
+        return await OTHERWISE[kind](team)
     if kind in team.people:
         return UUID(str(team.people[kind].id))
     if kind in {"user", "organization"}:

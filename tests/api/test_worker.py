@@ -18,10 +18,10 @@ from pydantic import SecretStr
 import wire.rabbitmq
 from api.worker import carry_out
 from api.worker.run import run
-from wire.commands import Command, ScoreContent, shard
+from wire.commands import Command, PublishContent, ScoreContent, shard
 from wire.ids import new_id
 from wire.settings import Settings
-from wire.topics import COMMANDS, COMMANDS_EXCHANGE, DEAD
+from wire.topics import COMMANDS, COMMANDS_EXCHANGE, DEAD, DEAD_EXCHANGE
 
 
 @pytest.fixture(scope="module")
@@ -98,19 +98,11 @@ async def left_in(channel, name: str) -> int:
     return left.qsize()
 
 
-async def buried(channel) -> aio_pika.abc.AbstractIncomingMessage:
-    """The next dead letter."""
-    dead = await channel.get_queue(DEAD.name, ensure=False)
-    found: list[Any] = []
-
-    async def get() -> bool:
-        message = await dead.get(no_ack=True, fail=False)
-        if message is not None:
-            found.append(message)
-        return bool(found)
-
-    await until(get)
-    return found[0]
+async def buried(superuser: asyncpg.Pool, id_: UUID) -> asyncpg.Record:
+    """A dead command, once it is one."""
+    dead = "SELECT * FROM commands_aside WHERE id = $1 AND due_at IS NULL"
+    await until(lambda: superuser.fetchrow(dead, id_))
+    return await superuser.fetchrow(dead, id_)
 
 
 async def test_commands_of_every_shard_are_carried_out_and_acknowledged(
@@ -135,28 +127,30 @@ async def test_poison_is_buried_with_its_reason_and_holds_nobody_up(settings, ch
     async with working(settings):
         await send(channel, poison)
         await send(channel, score(team, piece, 5))
-        dead = await buried(channel)
+        dead = await buried(superuser, poison.id)
         await until(lambda: _is(superuser, piece, 5))
-    assert (dead.message_id, dead.type) == (str(poison.id), "content.score")
-    assert dead.headers["reason"] == "score_out_of_range"
-    assert "11" in dead.headers["detail"]
-    assert dead.body == msgspec.json.encode(poison)
+    assert (dead["organization_id"], dead["type"], dead["key"]) == (team.id, "content.score", str(piece))
+    assert dead["reason"] == "score_out_of_range"
+    assert "11" in dead["detail"]
+    assert dead["body"] == msgspec.json.encode(poison)
 
 
 async def _is(superuser: asyncpg.Pool, piece: UUID, value: float) -> bool:
     return await score_of(superuser, piece) == value
 
 
-async def test_a_command_that_cannot_go_through_now_waits_aside_and_comes_back(
+async def test_a_command_that_cannot_go_through_now_waits_and_holds_back_those_of_its_piece_only(
     settings, channel, client, team, superuser, monkeypatch
 ) -> None:
     """Every first try of this command is told that it lost a deadlock, by PostgreSQL's own error."""
     piece, other = await make_piece(client, team), await make_piece(client, team)
-    deadlocked = score(team, piece, 8)
+    deadlocked, behind = score(team, piece, 8), score(team, piece, 9)
     tries: list[float] = []
+    order: list[UUID] = []
     real = carry_out.HANDLERS["content.score"]
 
     async def losing(connection: asyncpg.Connection, command: Command) -> None:
+        order.append(command.id)
         if command.id == deadlocked.id:
             tries.append(time.monotonic())
             if len(tries) <= 2:
@@ -168,17 +162,20 @@ async def test_a_command_that_cannot_go_through_now_waits_aside_and_comes_back(
     monkeypatch.setitem(carry_out.HANDLERS, "content.score", losing)
     async with working(settings):
         await send(channel, deadlocked)
+        await send(channel, behind)
         await send(channel, score(team, other, 3))
         await until(lambda: _is(superuser, other, 3), 5)
         assert await score_of(superuser, piece) is None
-        await until(lambda: _is(superuser, piece, 8))
+        await until(lambda: _is(superuser, piece, 9))
     assert len(tries) == 3
+    assert [id_ for id_ in order if id_ in (deadlocked.id, behind.id)] == [*[deadlocked.id] * 3, behind.id]
+    assert await superuser.fetchval("SELECT count(*) FROM commands_aside WHERE key = $1", str(piece)) == 0
     assert 0.9 < tries[1] - tries[0] < 4
     assert 4.9 < tries[2] - tries[1] < 9
 
 
 async def test_a_command_that_fails_in_an_unforeseen_way_is_buried_in_the_end(
-    settings, channel, client, team, monkeypatch
+    settings, channel, client, team, superuser, monkeypatch
 ) -> None:
     command = score(team, await make_piece(client, team), 8)
 
@@ -186,12 +183,52 @@ async def test_a_command_that_fails_in_an_unforeseen_way_is_buried_in_the_end(
         raise KeyError("a bug")
 
     monkeypatch.setitem(carry_out.HANDLERS, "content.score", failing)
-    message = aio_pika.Message(msgspec.json.encode(command), message_id=str(command.id), headers={"attempts": 7})
+    later = "UPDATE commands_aside SET attempts = 7, due_at = now() WHERE id = $1 AND attempts = 1 RETURNING id"
     async with working(settings) as worker:
-        await wire.rabbitmq.publish(channel, COMMANDS_EXCHANGE, "shard.0", message)
-        dead = await buried(channel)
+        await send(channel, command)
+        await until(lambda: superuser.fetchval(later, command.id))
+        dead = await buried(superuser, command.id)
         assert not worker.done()
-    assert (dead.headers["reason"], dead.message_id) == ("unexpected_error", str(command.id))
+    assert (dead["reason"], dead["attempts"]) == ("unexpected_error", 8)
+
+
+async def test_what_others_have_given_up_and_what_is_no_command_is_kept_where_it_can_be_seen(
+    settings, channel, client, team, superuser
+) -> None:
+    command = score(team, await make_piece(client, team), 8)
+    ids = [new_id(), new_id()]
+    given_up = aio_pika.Message(msgspec.json.encode(command), message_id=str(command.id), type=command.type)
+    odd = {"reason": "a\0reason", "detail": "d" * 999}
+    unreadable = aio_pika.Message(b"\xff\0", message_id=str(ids[0]), headers=odd)
+    async with working(settings):
+        await wire.rabbitmq.publish(channel, DEAD_EXCHANGE, "shard.0", given_up)
+        await wire.rabbitmq.publish(channel, DEAD_EXCHANGE, "elsewhere", unreadable)
+        for _ in range(2):
+            message = aio_pika.Message(b"{}", message_id=str(ids[1]), type="x\0y")
+            await wire.rabbitmq.publish(channel, COMMANDS_EXCHANGE, "shard.1", message)
+        dead = [await buried(superuser, id_) for id_ in (command.id, *ids)]
+    assert [one["reason"] for one in dead] == ["delivered_too_often", "a\ufffdreason", "undecodable_command"]
+    assert [one["organization_id"] for one in dead] == [team.id, None, None]
+    assert [one["body"] for one in dead] == [msgspec.json.encode(command), b"\xff\0", b"{}"]
+    assert [await left_in(channel, queue.name) for queue in (*COMMANDS, DEAD)] == [0] * (len(COMMANDS) + 1)
+
+
+async def test_a_message_that_forges_its_organization_is_dead_and_nothing_is_applied(
+    settings, channel, client, team, strangers, superuser
+) -> None:
+    piece = await make_piece(client, team)
+    before = dict(await superuser.fetchrow("SELECT * FROM content WHERE id = $1", piece))
+    payload = PublishContent(content_id=piece, sha256="0" * 64, actor_id=strangers.editor.id)
+    publish = msgspec.structs.replace(
+        score(strangers, piece, 1), type="content.publish", payload=msgspec.Raw(msgspec.json.encode(payload))
+    )
+    forged = [score(strangers, piece, 8), publish]
+    async with working(settings):
+        for command in forged:
+            await send(channel, command)
+        dead = [await buried(superuser, command.id) for command in forged]
+    assert {one["reason"] for one in dead} == {"unknown_content"}
+    assert dict(await superuser.fetchrow("SELECT * FROM content WHERE id = $1", piece)) == before
 
 
 async def test_commands_go_on_after_rabbitmq_has_cut_the_connection(

@@ -174,3 +174,23 @@ def test_an_unknown_bridge_is_refused_by_name() -> None:
     done = subprocess.run([sys.executable, "-m", "bridges", "moon"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "there is no bridge moon; there are outbox_to_rabbitmq" in done.stderr
+
+
+async def test_what_was_published_a_week_ago_is_deleted_and_nothing_else(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
+    for n in range(1200):
+        await write(database, "old", str(n))
+    await database.execute("UPDATE outbox SET published_at = now() - interval '8 days'")
+    for published in ("now() - interval '6 days'", "NULL"):
+        await write(database, "young", published)
+        await database.execute(
+            f"UPDATE outbox SET published_at = {published} WHERE convert_from(body, 'UTF8') = $1", published
+        )
+    with tools.bridge_process(corner, "outbox_to_rabbitmq"):
+
+        async def only_the_young_are_left() -> bool:
+            return await database.fetchval("SELECT array_agg(DISTINCT key) FROM outbox") == ["young"]
+
+        await tools.until(only_the_young_are_left, "the purge")
+        assert await database.fetchval("SELECT count(*) FROM outbox") == 2

@@ -1,0 +1,56 @@
+"""While PostgreSQL is away, whatever needs it waits in place."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Never, TypeVar
+
+import asyncpg
+import structlog
+
+import wire.postgres
+
+LONGEST_WAIT_S: Final = 5.0
+
+T = TypeVar("T")
+_log = structlog.stdlib.get_logger("api")
+
+
+async def again_and_again(
+    pool: asyncpg.Pool, every_s: float, do_next: Callable[[asyncpg.Pool], Awaitable[bool]]
+) -> Never:
+    """Do the next one until there is none (False), look again after `every_s`, until cancelled."""
+    while True:
+        try:
+            while await patiently(pool, lambda: do_next(pool)):
+                pass
+        except wire.postgres.TRANSIENT as error:
+            _log.warning("not now, will be tried again", error=repr(error)[:500])
+        await asyncio.sleep(every_s)
+
+
+async def patiently(pool: asyncpg.Pool, do: Callable[[], Awaitable[T]]) -> T:
+    """Do it, waiting while PostgreSQL is away; raises what it raises while PostgreSQL is there."""
+    while True:
+        try:
+            return await do()
+        except wire.postgres.TRANSIENT as error:
+            if await _answers(pool):
+                raise
+            _log.warning("waiting for PostgreSQL", error=repr(error)[:500])
+        await until_it_answers(pool)
+
+
+async def _answers(pool: asyncpg.Pool) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            return bool(await pool.fetchval("SELECT 1"))
+    except wire.postgres.TRANSIENT:
+        return False
+
+
+async def until_it_answers(pool: asyncpg.Pool) -> None:
+    """Ask PostgreSQL until it answers, less often the longer it takes."""
+    wait_s = 0.2
+    while not await _answers(pool):
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
