@@ -20,7 +20,9 @@ from streams.sinks.counters import NOTHING, Counters, Update, by_partition, new_
 from streams.sinks.ledger import Ledger
 from wire.counters import may_stand, position_in
 
-_PIECES_AT_ONCE: Final = 2_000
+_PIECES_A_QUESTION: Final = 2_000
+_PIECES_A_SCRIPT: Final = 20_000
+"""More are built anew: between two scripts Redis could lose what the first one wrote."""
 _PIECES_A_PAGE: Final = 20_000
 RECOUNT_SECONDS: Final = 15.0
 """How long a worker leaves an older generation's counters to the recount that began the new one."""
@@ -44,7 +46,11 @@ async def repair(
         if foreign:
             await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()}, now())
         for of in behind.keys() - foreign.keys():
-            await _catch_up(ledger, counters, platforms, of, behind[of], to[of], now())
+            contents = await ledger.contents_since(of, position_in(behind[of])[1])
+            if len(contents) > _PIECES_A_SCRIPT:
+                await rebuild(ledger, counters, platforms, {of: (behind[of], to[of])}, now())
+            else:
+                await _catch_up(ledger, counters, platforms, of, behind[of], to[of], contents, now())
 
 
 async def rebuild(
@@ -52,9 +58,10 @@ async def rebuild(
 ) -> set[int]:
     """Build partitions' counters anew and switch to them: partition -> where they stand, and where they are whole then.
 
-    Answers the partitions that no longer stood there, which nothing was changed of.
+    Answers the partitions that no longer stood there, or of which Redis lost what was built; nothing was changed there.
     """
     contents, token = await ledger.contents(), new_token()
+    built = dict.fromkeys(moves, 0)
     _log.info("rebuilding", partitions=sorted(moves), pieces=len(contents))
     writing: Iterable[asyncio.Task[None]] = ()
     for at in range(0, len(contents), _PIECES_A_PAGE):
@@ -63,10 +70,12 @@ async def rebuild(
             _updates, platforms, page, await ledger.figures_between(page, watched_from(now_s))
         )
         await asyncio.gather(*writing)
-        writing = [asyncio.create_task(counters.build(of, token, part)) for of, part in parts.items() if of in moves]
+        mine = [(of, part) for of, part in parts.items() if of in moves]
+        writing = [asyncio.create_task(counters.build(of, token, at, part)) for of, part in mine]
+        built |= {of: built[of] + 1 for of, _ in mine}
     await asyncio.gather(*writing)
     switched = await asyncio.gather(
-        *(counters.switch(of, token, seen, to, may_stand(now_s)) for of, (seen, to) in moves.items())
+        *(counters.switch(of, token, seen, to, may_stand(now_s), parts=built[of]) for of, (seen, to) in moves.items())
     )
     return {of for of, done in zip(moves, switched, strict=True) if not done}
 
@@ -78,16 +87,17 @@ async def _behind(counters: Counters, to: Mapping[int, int]) -> dict[int, str]:
 
 
 async def _catch_up(
-    ledger: Ledger, counters: Counters, platforms: Platforms, of: int, seen: str, to: int, now_s: float
+    ledger: Ledger, counters: Counters, platforms: Platforms, of: int, seen: str, to: int, contents: Words, now_s: float
 ) -> None:
-    contents = await ledger.contents_since(of, position_in(seen)[1])
     _log.info("repairing", partition=of, pieces=len(contents))
-    for at in range(0, len(contents), _PIECES_AT_ONCE):
-        part = contents[at : at + _PIECES_AT_ONCE]
-        update = _updates(platforms, part, await ledger.figures_of(part, watched_from(now_s))).get(of, Update())
-        if not await counters.repair(of, seen, None, update):
-            return
-    await counters.repair(of, seen, to, Update())
+    update = Update()
+    for at in range(0, len(contents), _PIECES_A_QUESTION):
+        part = contents[at : at + _PIECES_A_QUESTION]
+        found = _updates(platforms, part, await ledger.figures_of(part, watched_from(now_s))).get(of, Update())
+        update.totals |= found.totals
+        for minute, pieces in found.minutes.items():
+            update.minutes[minute] |= pieces
+    await counters.repair(of, seen, to, update)
 
 
 def _updates(platforms: Platforms, contents: Words, found: list[tuple[int, Figures]]) -> dict[int, Update]:

@@ -83,6 +83,11 @@ def may_stand(now_s: float) -> range:
     return range(now - MINUTES_KEPT - MINUTE_TTL_SECONDS // 60 - 1, now + WINDOW_FUTURE_MS // 60_000 + 2)
 
 
+def parts_key(of: int, token: str) -> str:
+    """Which parts of what is built anew have been written: Redis may lose some of them before they take their place."""
+    return f"twnext:{{{of}}}:{token}:parts"
+
+
 def snapshots_key(organization_id: UUID, content_id: UUID) -> str:
     """Where the platforms' own totals of a piece stand."""
     return f"tw:snapshots:{organization_id}:{content_id}"
@@ -135,8 +140,7 @@ return ARGV[2]
 """
 
 REPAIR: Final = """
--- As ADVANCE, but the counters must stand exactly where the writer saw them (empty: nothing stands), and they stay
--- there until the last part of the repair moves them.
+-- As ADVANCE, but the counters must stand exactly where the writer saw them.
 local held = redis.call('GET', KEYS[1]) or ''
 if held ~= ARGV[1] then return held end
 local at = 3
@@ -148,18 +152,19 @@ for i = 2, #KEYS do
   if ttl > 0 then redis.call('EXPIRE', KEYS[i], ttl) end
   at = last + 1
 end
-if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]
 """
 
 SWITCH: Final = """
--- KEYS: position, then pairs: a hash built anew, and the one whose place it takes; one that was not built is removed.
--- ARGV: where the counters must stand (empty: nothing stands), where they stand then, and each pair's time to live.
--- Answers where they stand in the end.
+-- KEYS: position, the set of parts, then pairs: a hash built anew, and the one whose place it takes; one that was not
+-- built is removed. ARGV: where the counters must stand (empty: nothing stands), where they stand then, how many parts
+-- there must be, and each pair's time to live. Answers where they stand in the end.
 local held = redis.call('GET', KEYS[1]) or ''
-if held ~= ARGV[1] then return held end
-for i = 2, #KEYS, 2 do
-  local ttl = tonumber(ARGV[i / 2 + 2])
+if held ~= ARGV[1] or redis.call('SCARD', KEYS[2]) ~= tonumber(ARGV[3]) then return held end
+redis.call('UNLINK', KEYS[2])
+for i = 3, #KEYS, 2 do
+  local ttl = tonumber(ARGV[(i + 5) / 2])
   redis.call('UNLINK', KEYS[i + 1])
   if redis.call('EXISTS', KEYS[i]) == 1 then
     redis.call('RENAME', KEYS[i], KEYS[i + 1])

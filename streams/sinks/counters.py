@@ -24,6 +24,7 @@ from wire.counters import (
     SWITCH,
     minute_key,
     next_key,
+    parts_key,
     position_key,
     position_text,
     totals_key,
@@ -111,21 +112,22 @@ class Counters:
         """
         return await self._run(self._advance, of, self.at(written), self.at(to), update)
 
-    async def repair(self, of: int, seen: str, to: int | None, update: Update) -> bool:
-        """Write what Redis lost; `to`, with the last part, is where its counters are whole then.
+    async def repair(self, of: int, seen: str, to: int, update: Update) -> bool:
+        """Write what Redis lost, all at once; `to` is where its counters are whole then.
 
         False where they no longer stand where they were `seen`: another worker moved them meanwhile.
         """
-        text = self.at(to) if to is not None else NOTHING
-        return await self._run(self._repair, of, seen, text, update) == text
+        return await self._run(self._repair, of, seen, self.at(to), update) == self.at(to)
 
-    async def build(self, of: int, token: str, update: Update) -> None:
-        """Write these totals and minutes beside those that readers see, until `switch`."""
+    async def build(self, of: int, token: str, part: int, update: Update) -> None:
+        """Write these totals and minutes, which are one part of them, beside those that readers see, until `switch`."""
         keys, _ = update.hashes(of)
         parts = [*([update.totals] if update.totals else []), *update.minutes.values()]
 
         async def write() -> None:
-            async with self._client.pipeline(transaction=False) as pipeline:
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.sadd(parts_key(of, token), part)
+                pipeline.expire(parts_key(of, token), NEXT_TTL_SECONDS)
                 for key, pieces in zip(keys, parts, strict=True):
                     if pieces:
                         built = next_key(key, token)
@@ -135,14 +137,16 @@ class Counters:
 
         await until_done("redis", write)
 
-    async def switch(self, of: int, token: str, seen: str, to: int, minutes: Iterable[int]) -> bool:
-        """Let what was built take the place of all that is there, at once; `minutes`: those that may be there.
+    async def switch(self, of: int, token: str, seen: str, to: int, minutes: Iterable[int], *, parts: int) -> bool:
+        """Let the `parts` that were built take the place of all that is there, at once; `minutes`: those that may be
+        there.
 
-        False where the counters no longer stand where they were `seen`.
+        False where the counters no longer stand where they were `seen`, or where Redis has lost a part meanwhile.
         """
         live = [(totals_key(of), 0), *((minute_key(of, minute), MINUTE_TTL_SECONDS) for minute in minutes)]
-        keys = [position_key(of), *(key for name, _ in live for key in (next_key(name, token), name))]
-        arguments: list[str | int] = [seen, self.at(to), *(ttl_s for _, ttl_s in live)]
+        keys = [position_key(of), parts_key(of, token)]
+        keys += [key for name, _ in live for key in (next_key(name, token), name)]
+        arguments: list[str | int] = [seen, self.at(to), parts, *(ttl_s for _, ttl_s in live)]
         return _text(await until_done("redis", lambda: self._switch(keys, arguments))) == self.at(to)
 
     async def _run(self, script: AsyncScript, of: int, seen: str, to: str, update: Update) -> str:
