@@ -6,7 +6,7 @@ READY := .venv/.locked
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs reset test bench check format lock
+.PHONY: help setup up down status logs reset test chaos bench check format lock
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ reset: $(READY) ## Stop everything and delete its data
 
 test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those; KAFKA=apache: on Apache Kafka)
 	$(BIN)/pytest $(TESTS)
+
+chaos: $(READY) ## Let everything go wrong under load for MINUTES=60, every store compared; adds to docs/faults.md
+	MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q tests/faults/chaos.py
 
 bench: $(READY) .venv-bench/.locked ## Measure it beside its peers, a quarter of an hour; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,156 @@
+"""The faults, as one table."""
+
+from functools import partial
+from typing import Final
+
+from tests.faults import deaths, traffic
+from tests.faults.machine import SERVERS, SERVICES
+from tests.faults.trial import Fault
+
+PROGRESS: Final = "what was accepted is counted within 40 s"
+STORES: Final = tuple(SERVERS.values())
+LINKS: Final = (*SERVERS, "kafka", "ingestion")
+BAD: Final = "2 s late, 10 kB/s, slices of 97 bytes, nothing at all"
+
+
+def _kill(name: str) -> Fault:
+    return Fault(f"kill {name}", f"`{name}` is killed twice by -9", partial(deaths.kill, name=name), PROGRESS, 14)
+
+
+def _freeze(name: str) -> Fault:
+    stops = partial(deaths.freeze, name=name)
+    return Fault(f"freeze {name}", f"`{name}` stands still (SIGSTOP) for 30 s", stops, PROGRESS, 16)
+
+
+def _cut(link: str) -> Fault:
+    resets = partial(deaths.cut, link=link)
+    return Fault(f"cut {link}", f"every connection to {link} is reset every second", resets, PROGRESS, 14)
+
+
+def _slow(link: str) -> Fault:
+    return Fault(f"slow {link}", f"the link to {link}: {BAD}", partial(deaths.slow, link=link), PROGRESS, 18)
+
+
+FAULTS: Final = (
+    *map(_kill, (*SERVICES, *STORES)),
+    Fault(
+        name="kill kafka",
+        does="the broker is killed twice by -9",
+        do=partial(deaths.kill, name="kafka"),
+        holds=PROGRESS,
+        costs_s=40,
+        kafkas=("apache",),
+    ),
+    Fault(
+        name="kill everything",
+        does="every server and service is killed by -9 at once",
+        do=deaths.kill_everything,
+        holds=PROGRESS,
+        costs_s=30,
+        alone=True,
+    ),
+    *map(_freeze, (*SERVICES, *STORES, "kafka")),
+    Fault(
+        name="zombie worker",
+        does="a stream worker stands still for 30 s, another takes its partitions, and it wakes",
+        do=deaths.zombie,
+        holds=f"{PROGRESS}, before and after it wakes",
+        costs_s=35,
+    ),
+    Fault(
+        name="two owners",
+        does="two workers that no group keeps apart count every partition",
+        do=deaths.two_owners,
+        holds=PROGRESS,
+        costs_s=25,
+    ),
+    Fault(
+        name="kill workers",
+        does="stream workers come, and are killed by -9 5 s later",
+        do=deaths.kill_workers_every_5_s,
+        holds=PROGRESS,
+        costs_s=35,
+    ),
+    Fault(
+        name="rebalance",
+        does="one stream worker, four, one",
+        do=deaths.rebalance,
+        holds="each time what was accepted is counted within 15 s",
+        costs_s=35,
+    ),
+    Fault(
+        name="rolling restart",
+        does="SIGTERM to every service, one after the other",
+        do=deaths.roll,
+        holds="no answer but 202, 429, 503; counted within 15 s",
+        costs_s=30,
+        alone=True,
+    ),
+    Fault(
+        name="redis emptied",
+        does="Redis restarts without its files, then FLUSHALL",
+        do=deaths.redis_emptied,
+        costs_s=12,
+    ),
+    Fault(
+        name="redis cut",
+        does="Redis loses the end of its log, then restarts cleanly",
+        do=deaths.redis_cut,
+        costs_s=12,
+    ),
+    Fault(
+        name="wrong clocks",
+        does="a collector's and a worker's clocks step by 1 h, ahead and back",
+        do=deaths.clocks,
+        holds=PROGRESS,
+        costs_s=30,
+    ),
+    *map(_cut, LINKS),
+    *map(_slow, LINKS),
+    Fault(
+        name="poisoned log",
+        does="garbage in every topic",
+        do=traffic.poisoned_log,
+        holds="each message is kept as one rejection",
+        costs_s=8,
+        alone=True,
+    ),
+    Fault(
+        name="malformed bodies",
+        does="bodies of 17 wrong kinds",
+        do=traffic.malformed,
+        holds="each is answered its own 4xx",
+        costs_s=6,
+        alone=True,
+    ),
+    Fault(
+        name="oversized bodies",
+        does="bodies beyond 10 MB, many at once",
+        do=traffic.oversized,
+        holds="413, and memory stays flat",
+        costs_s=8,
+        alone=True,
+    ),
+    Fault(
+        name="storm of duplicates",
+        does="1,000 ids, each 1,000 times",
+        do=traffic.storm,
+        holds=PROGRESS,
+        costs_s=15,
+    ),
+    Fault(
+        name="burst",
+        does="ten times what a collector may take",
+        do=traffic.burst,
+        holds="429 or 503 with Retry-After, and memory stays flat",
+        costs_s=20,
+        alone=True,
+    ),
+    Fault(
+        name="hot content",
+        does="nine of ten events are about one piece of an organization",
+        do=traffic.hot,
+        holds="counted within 15 s",
+        costs_s=10,
+    ),
+)

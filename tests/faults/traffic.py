@@ -1,0 +1,122 @@
+"""What comes in: garbage, too much, too often, too unevenly."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Final
+
+import aiohttp
+import psutil
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+import wire.kafka
+from tests.faults import poison
+from tests.faults.load import Load
+from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
+from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
+
+FLAT_BYTES: Final = 150 * 1024 * 1024
+"""What a collector may grow by under what it must refuse: its bound on bodies is 64 MiB, unpacked and parsed."""
+
+
+async def poisoned_log(trial: Trial) -> None:
+    """Messages of garbage in every topic, by a real producer: each is kept as a rejection, and the offsets go on."""
+    messages = poison.messages(trial.random, trial.machine.organizations[0])
+    before = await _rejected(trial)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=wire.kafka.bootstrap(SecretStr(trial.machine.direct["TALLYWIRE_KAFKA_URL"])),
+        max_request_size=wire.kafka.MAX_MESSAGE_BYTES,
+    )
+    await producer.start()
+    try:
+        for topic, partition, value in messages:
+            await producer.send_and_wait(topic.name, value, partition=partition)
+    finally:
+        await producer.stop()
+    sent = Counter(topic.name for topic, _, _ in messages)
+    await trial.progress(PROGRESS_S)
+    end = time.monotonic() + PROGRESS_S
+    while (after := await _rejected(trial)) != (expected := {name: before[name] + sent[name] for name in before}):
+        assert time.monotonic() < end, f"refused {after}, not {expected}"
+        await asyncio.sleep(0.3)
+
+
+async def _rejected(trial: Trial) -> dict[str, int]:
+    topics: tuple[Topic, ...] = (EVENTS, SNAPSHOTS, REJECTIONS, CONTENT)
+    return {topic.name: await trial.stores.rejected(topic.name) for topic in topics}
+
+
+async def malformed(trial: Trial) -> None:
+    """Bodies of every wrong kind: each has its own 4xx, and the collector is still the same process."""
+    organization, pid = trial.machine.organizations[1], trial.machine.pid("ingestion")
+    for name, (headers, body, expected) in poison.bodies(organization).items():
+        status = await poison.post(trial.machine.doors[0], organization, headers, body)
+        assert status == expected, f"{name}: {status}, not {expected}"
+    assert trial.machine.pid("ingestion") == pid
+
+
+async def oversized(trial: Trial) -> None:
+    """Bodies beyond 10 MB, said and unsaid, many at once: 413, and the memory stays flat."""
+    organization, door = trial.machine.organizations[1], trial.machine.doors[0]
+    process = psutil.Process(trial.machine.pid("ingestion"))
+
+    async def round_() -> set[int]:
+        said = [poison.post(door, organization, poison.JSON, b" " * 11_000_000) for _ in range(4)]
+        unsaid = [poison.endless(door, organization, 12_000_000) for _ in range(4)]
+        return set(await asyncio.gather(*said, *unsaid))
+
+    before = process.memory_info().rss
+    for _ in range(10 if trial.long else 3):
+        answers = await round_()
+        assert answers <= {0, 413, 503}, answers
+    grown = process.memory_info().rss - before
+    assert grown < FLAT_BYTES, f"the collector grew by {grown >> 20} MB"
+
+
+async def storm(trial: Trial) -> None:
+    """1,000 ids, each a thousand times (a hundred times where time is short), from many connections at once."""
+    organization = trial.machine.organizations[2]
+    events = [trial.load.event(organization) for _ in range(1000)]
+    times = 1000 if trial.long else 100
+
+    async def sender(session: aiohttp.ClientSession, count: int) -> None:
+        for _ in range(count):
+            await repetitions.deliver(session, list(events))
+
+    repetitions = Load(trial.random, [organization], trial.machine.doors)
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(sender(session, times // 4) for _ in range(4)))
+    assert repetitions.ledger.acknowledged["events"] == 1000 * (times // 4) * 4
+    for event in events:
+        trial.load.ledger.add(event)
+    trial.load.complaints += repetitions.complaints
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
+
+
+async def burst(trial: Trial) -> None:
+    """Ten times what a collector may take: the excess is answered 429 or 503 with Retry-After, its memory stays flat,
+    and what it has acknowledged is counted."""
+    limits = {"TALLYWIRE_INGESTION_EVENTS_PER_SECOND": "400", "TALLYWIRE_INGESTION_MEMORY_BYTES": "200000"}
+    async with trial.machine.beside("ingestion", **limits) as collector:
+        flood = Load(trial.random, trial.machine.organizations, [trial.machine.address_beside], 12_000, readers=40)
+        flood.ledger.cells = trial.load.ledger.cells
+        memory = psutil.Process(collector.pid).memory_info
+        flood.start()
+        await asyncio.sleep(2)
+        before = memory().rss
+        await asyncio.sleep(60 if trial.long else 6)
+        grown = memory().rss - before
+        await flood.stop()
+    trial.load.complaints += flood.complaints
+    met = flood.ledger.acknowledged
+    assert met["429"] + met["503"] > 0, f"nothing was refused: {met}"
+    assert grown < FLAT_BYTES, f"the collector grew by {grown >> 20} MB"
+
+
+async def hot(trial: Trial) -> None:
+    """Nine of ten events are about one piece of each organization; nobody else's wait for them."""
+    trial.load.hot, trial.load.events_per_s, before = 0.9, 5 * trial.load.events_per_s, trial.load.events_per_s
+    await asyncio.sleep(20 if trial.long else 5)
+    await trial.progress(PROGRESS_S)
+    trial.load.hot, trial.load.events_per_s = 0.5, before
