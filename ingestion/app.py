@@ -2,22 +2,27 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 
 from ingestion.collector import Collector, Request
-from ingestion.problems import Answer, Problem, ok
+from ingestion.problems import Answer, Problem
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-POST_ROUTES: Final[dict[str, Callable[[Collector, Request], Awaitable[Answer]]]] = {
-    "/v1/events": Collector.events,
-    "/v1/snapshots": Collector.snapshots,
-    "/v1/rejections": Collector.rejections,
+Route = Callable[[Request], Awaitable[Answer]]
+
+ROUTES: Final[dict[str, dict[str, Callable[[Collector, Request], Awaitable[Answer]]]]] = {
+    "/v1/events": {"POST": Collector.events},
+    "/v1/snapshots": {"POST": Collector.snapshots},
+    "/v1/rejections": {"POST": Collector.rejections},
+    "/healthz": {"GET": Collector.lives, "HEAD": Collector.lives},
+    "/readyz": {"GET": Collector.ready, "HEAD": Collector.ready},
 }
 
 log = structlog.stdlib.get_logger(__name__)
@@ -35,29 +40,26 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await _send(send, await self._answer(scope, receive))
+            try:
+                answer = await self._route(scope["method"], scope["path"])(Request(dict(scope["headers"]), receive))
+            except Problem as problem:
+                answer = problem.answer()
+            except Exception:
+                log.exception("a request failed", path=scope["path"])
+                answer = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The collector failed; its log says how.").answer()
+            headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        try:
-            return await self._route(scope["method"], scope["path"], Request(dict(scope["headers"]), receive))
-        except Problem as problem:
-            return problem.answer()
-        except Exception:
-            log.exception("a request failed", path=scope["path"])
-            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The collector failed; its log says how.").answer()
-
-    async def _route(self, method: str, path: str, request: Request) -> Answer:
+    def _route(self, method: str, path: str) -> Route:
+        """What answers. Raises Problem 404 or 405."""
         assert self._collector is not None, "the server does not run the lifespan"
-        post = POST_ROUTES.get(path)
-        if post and method == "POST":
-            return await post(self._collector, request)
-        if path in {"/healthz", "/readyz"} and method in {"GET", "HEAD"}:
-            return await self._collector.ready() if path == "/readyz" else ok(HTTPStatus.OK, {"status": "ok"})
-        if post or path in {"/healthz", "/readyz"}:
-            raise Problem(
-                HTTPStatus.METHOD_NOT_ALLOWED, f"{path} is not for {method}.", allow="POST" if post else "GET"
-            )
-        raise Problem(HTTPStatus.NOT_FOUND, f"Nothing is at this path; events go to {next(iter(POST_ROUTES))}.")
+        routes = ROUTES.get(path)
+        if routes is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "Nothing is at this path; events go to /v1/events.")
+        if method not in routes:
+            raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} is not for {method}.", allow=", ".join(routes))
+        return partial(routes[method], self._collector)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -65,10 +67,3 @@ class App:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-async def _send(send: Send, answer: Answer) -> None:
-    headers = [(b"content-length", str(len(answer.body)).encode())]
-    headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})

@@ -1,8 +1,8 @@
 """The body of a request: read, unpacked and bounded at every step."""
 
-import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ MAX_BODY_BYTES: Final = 10_000_000
 """As sent, and unpacked."""
 MAX_GZIP_MEMBERS: Final = 100
 """Each member costs a copy of what follows it."""
-READ_TIMEOUT_S: Final = 30
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -24,20 +23,14 @@ NDJSON: Final = "application/x-ndjson"
 async def read(receive: Receive, headers: Mapping[bytes, bytes], held: Held) -> bytes:
     """The whole body, unpacked; its bytes are held in `held` as they arrive.
 
-    Raises Problem: 400 broken length or gzip, or the sender went away; 408 too slow; 413 too large; 415 another
-    encoding; 503 no memory.
+    Raises Problem: 400 broken length or gzip, or the sender went away; 413 too large; 415 another encoding; 503 no
+    memory. How long it may take is the protocol's to say.
     """
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b"gzip"}:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body plain or as gzip.", accept_encoding="gzip")
     held.grow_to(_declared(headers))
-    try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            body = await _read_raw(receive, held)
-    except TimeoutError as error:
-        raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT, f"The body did not arrive within {READ_TIMEOUT_S} s.", connection="close"
-        ) from error
+    body = await _read_raw(receive, held)
     if encoding == b"gzip":
         unpacked = gunzip(body, MAX_BODY_BYTES)
         held.grow_to(len(body) + len(unpacked))
@@ -47,11 +40,18 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], held: Held) -> 
 
 def media_type(headers: Mapping[bytes, bytes], allowed: tuple[str, ...]) -> str:
     """The body's media type, one of `allowed`. Raises Problem 415, also for another charset than UTF-8."""
-    kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().replace(" ", "").split(";")
-    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
-    if kind not in allowed or any(charset not in {"utf-8", "utf8", "us-ascii"} for charset in charsets):
+    kind = _media_type(headers.get(b"content-type", b""))
+    if kind not in allowed:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {' or '.join(allowed)} in UTF-8.")
     return kind
+
+
+@lru_cache(maxsize=100)
+def _media_type(header: bytes) -> str:
+    """The media type of a Content-Type header; empty with another charset than UTF-8."""
+    kind, *parameters = header.decode("latin-1").lower().replace(" ", "").split(";")
+    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
+    return kind if all(charset in {"utf-8", "utf8", "us-ascii"} for charset in charsets) else ""
 
 
 def _declared(headers: Mapping[bytes, bytes]) -> int:

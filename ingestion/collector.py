@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from typing import NamedTuple
 
 from ingestion import bodies, in_flight, parse, rejections, uploads
 from ingestion.accounts_table import AccountsTable
 from ingestion.admission import Memory, Rates
 from ingestion.bodies import JSON, NDJSON, Receive
 from ingestion.claims import Claims
-from ingestion.columns import Columns
 from ingestion.contents import Contents
 from ingestion.database import Database
 from ingestion.group_commit import GroupCommit
 from ingestion.kafka_log import KafkaLog
-from ingestion.parse import Batch, Refusal
+from ingestion.parse import Refusal
 from ingestion.problems import Answer, Problem, ok, unavailable
-from ingestion.validate import UNKNOWN_CONTENT, validate
+from ingestion.validate import UNKNOWN_CONTENT, Sent
 from ingestion.write_keys import EVENTS, HISTORY, WriteKey, WriteKeys
 from wire import topics
 from wire.errors import Transient
@@ -31,8 +31,7 @@ from wire.settings import Settings
 from wire.telemetry import EVENTS_ACCEPTED, EVENTS_REJECTED
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP request whose body has not been read yet; header names are lower case."""
 
     headers: Mapping[bytes, bytes]
@@ -58,34 +57,27 @@ class Collector:
         lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
         with self.memory.hold() as held:
             body = await bodies.read(request.receive, request.headers, held)
-            columns, refused = await self._sift(key, parse.parse(body, lines=lines))
-            del body
-            told = rejections.of_request(key.organization_id, refused, self._now_ms())
+            batch = parse.parse(body, lines=lines)
+            sent, refused, now_ms = len(batch.events), batch.refused, self._now_ms()
+            self.rates.charge(key.organization_id, sent + len(refused))
+            unknown = await self.contents.unknown(key.organization_id, [event.content_id for event in batch.events])
+            adding = self.commit.add(Sent(key.organization_id, batch, now_ms, HISTORY in key.rights, unknown))
+            del body, batch
             try:
-                await self.commit.add(columns)
-                await rejections.publish(self.log, key.organization_id, told)
+                judged = await adding
+                refused = sorted((*refused, *judged))
+                if refused:
+                    told = rejections.of_request(key.organization_id, refused, now_ms)
+                    await rejections.publish(self.log, key.organization_id, told)
             except Transient as error:
                 raise _kafka_away() from error
-        return _accepted(len(columns), refused)
-
-    async def _sift(self, key: WriteKey, batch: Batch) -> tuple[Columns, list[Refusal]]:
-        """What may go on, as columns, and every refusal in the order of the request."""
-        self.rates.charge(key.organization_id, len(batch.events) + len(batch.refused))
-        check = partial(
-            validate, organization_id=key.organization_id, now_ms=self._now_ms(), history=HISTORY in key.rights
-        )
-        batch, columns = check(batch)
-        unknown = await self.contents.unknown(key.organization_id, {event.content_id for event in batch.events})
-        if unknown:
-            absent = [at for at, event in enumerate(batch.events) if event.content_id in unknown]
-            batch, columns = check(batch.without(dict.fromkeys(absent, UNKNOWN_CONTENT)))
-        return columns, sorted(batch.refused)
+        return _accepted(sent - len(judged), refused)
 
     async def snapshots(self, request: Request) -> Answer:
         """POST /v1/snapshots: platforms' own totals; 202 once Kafka has them."""
         async with self._upload(request) as (key, body):
             good, refused = uploads.snapshots(body, self._now())
-            unknown = await self.contents.unknown(key.organization_id, {item.content_id for _, item in good})
+            unknown = await self.contents.unknown(key.organization_id, [item.content_id for _, item in good])
             items = [item for _, item in good if item.content_id not in unknown]
             refused += [
                 Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown
@@ -104,7 +96,11 @@ class Collector:
             self.rates.charge(key.organization_id, len(good) + len(refused))
         return _accepted(len(good), refused, counted=False)
 
-    async def ready(self) -> Answer:
+    async def lives(self, _: Request) -> Answer:
+        """GET /healthz: 200."""
+        return ok(HTTPStatus.OK, {"status": "ok"})
+
+    async def ready(self, _: Request) -> Answer:
         """GET /readyz: 200 while Kafka and PostgreSQL answer, else 503 and which does not."""
         try:
             await self.database.fetch("SELECT 1")
@@ -161,6 +157,7 @@ async def collector(settings: Settings) -> AsyncIterator[Collector]:
     watching = asyncio.create_task(in_flight.watch(accounts))
     async with (
         KafkaLog(settings.kafka_url) as log,
+        WriteKeys(database) as write_keys,
         Claims(id_, accounts.store) as claims,
         GroupCommit(partial(log.append, topics.EVENTS), topics.EVENTS.partitions, id_, claims.add) as commit,
     ):
@@ -168,7 +165,7 @@ async def collector(settings: Settings) -> AsyncIterator[Collector]:
             database=database,
             log=log,
             commit=commit,
-            write_keys=WriteKeys(database),
+            write_keys=write_keys,
             contents=Contents(database),
             rates=Rates(settings.ingestion_events_per_second),
             memory=Memory(settings.ingestion_memory_bytes),

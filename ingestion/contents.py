@@ -1,13 +1,14 @@
 """Whose a piece of content is. Content never changes its organization, so what is once known stays true."""
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 from ingestion.database import Database, trim
 from ingestion.problems import unavailable
+from ingestion.uuids import CANONICAL
 from wire.errors import Transient
 
 UNKNOWN_S: Final = 1
@@ -27,16 +28,22 @@ class Contents:
     _owners: dict[str, bytes] = field(default_factory=dict)
     _unknown_until: dict[str, float] = field(default_factory=dict)
 
-    async def unknown(self, organization_id: UUID, ids: Set[str]) -> Set[str]:
-        """Those of these well-formed ids that this organization does not have, whoever else may.
+    async def unknown(self, organization_id: UUID, ids: Sequence[str]) -> Set[str]:
+        """Those of these ids that this organization does not have, whoever else may.
 
         Raises Problem 503 where one is not known yet and PostgreSQL is away.
         """
         mine = organization_id.bytes
         owner_of = self._owners.get
+        if set(map(owner_of, ids)) <= {mine}:
+            return frozenset()
         others = {id_ for id_ in ids if owner_of(id_) != mine}
         now = self.clock()
-        asked = [id_ for id_ in others if id_ not in self._owners and self._unknown_until.get(id_, 0.0) <= now]
+        asked = [
+            id_
+            for id_ in others
+            if id_ not in self._owners and self._unknown_until.get(id_, 0.0) <= now and CANONICAL.fullmatch(id_)
+        ]
         if asked:
             found = await self._ask(asked)
             others = {id_ for id_ in others if found.get(id_) != mine}

@@ -5,8 +5,7 @@ ones are to blame.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -50,19 +49,12 @@ class Refusal(NamedTuple):
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What is left of a request: its good events with their places, and what was refused."""
 
     events: Sequence[Event]
     places: Sequence[int]
     refused: Sequence[Refusal] = ()
-
-    def without(self, bad: Mapping[int, Why]) -> "Batch":
-        """The batch less the events at these positions of `events`, which are refused."""
-        good = [at for at in range(len(self.events)) if at not in bad]
-        refused = [Refusal(self.places[at], why, msgspec.json.encode(self.events[at])) for at, why in bad.items()]
-        return Batch([self.events[at] for at in good], [self.places[at] for at in good], [*self.refused, *refused])
 
 
 class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,20 +1,20 @@
 """Answers over HTTP, and refusals of a whole request as RFC 9457 problem details."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+_JSON: Final = ((b"content-type", b"application/json"),)
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+
+class Answer(NamedTuple):
     """What goes back: status, body, headers."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[bytes, bytes]]
 
 
 class Problem(Exception):
@@ -34,9 +34,9 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
         }
-        return Answer(
-            self.status, msgspec.json.encode(told), {"content-type": "application/problem+json"} | self.headers
-        )
+        headers = {"content-type": "application/problem+json"} | self.headers
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return Answer(self.status, msgspec.json.encode(told), encoded)
 
 
 def malformed(detail: str) -> Problem:
@@ -56,4 +56,4 @@ def unavailable(detail: str, *, retry_after_s: int = 1) -> Problem:
 
 def ok(status: int, told: Any) -> Answer:
     """A JSON answer."""
-    return Answer(status, msgspec.json.encode(told), {"content-type": "application/json"})
+    return Answer(status, msgspec.json.encode(told), _JSON)

@@ -14,7 +14,7 @@ from ingestion.kafka_log import KafkaLog
 from ingestion.parse import Refusal, Why, raw_items, require_utf8, why_not
 from ingestion.rejections import SAMPLE_CHARACTERS
 from ingestion.validate import INVALID_CONTENT_ID
-from wire.events import Kind, Rejection, Snapshot, encode
+from wire.events import PLATFORM, Kind, Rejection, Snapshot, encode
 from wire.ids import WINDOW_FUTURE_MS, partition
 from wire.topics import SNAPSHOTS
 
@@ -32,7 +32,7 @@ class SnapshotItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A platform's own total of a piece, as an importer writes it."""
 
     content_id: str
-    platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
+    platform: Annotated[str, msgspec.Meta(pattern=PLATFORM.pattern)]
     kind: Kind
     count: Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
     captured_at: Annotated[datetime, msgspec.Meta(tz=True)]

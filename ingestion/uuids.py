@@ -11,9 +11,9 @@ from wire.ids import Words
 
 Bytes = npt.NDArray[np.uint8]
 
-_CANONICAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DASHES: Final = (8, 13, 18, 23)
-_DASH: Final = ord("-")
+CANONICAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MARKS: Final = (8, 13, 18, 23, 36)
+_MARK: Final = np.frombuffer(b"----\n", np.uint8)
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 
 
@@ -25,7 +25,7 @@ def parse(texts: Sequence[str]) -> tuple[Bytes, list[int]]:
     parsed = _parse_all(texts)
     if parsed is not None:
         return parsed, []
-    bad = [place for place, text in enumerate(texts) if not _CANONICAL.fullmatch(text)]
+    bad = [place for place, text in enumerate(texts) if not CANONICAL.fullmatch(text)]
     patched = list(texts)
     for place in bad:
         patched[place] = _NIL
@@ -37,20 +37,20 @@ def parse(texts: Sequence[str]) -> tuple[Bytes, list[int]]:
 def _parse_all(texts: Sequence[str]) -> Bytes | None:
     """The bytes of all, or None where any text is bad.
 
-    Joining the texts loses their borders, so three things are made sure of first: each is 36 long, each has its four
-    dashes in place, and there is nothing else between the digits that `fromhex` would skip.
+    Each is written with a line end after it, so that all have 36 characters where, and only where, every 37th is one.
+    With the dashes in their places as well, what is left is 32 digits each, and none is one that `fromhex` skips.
     """
-    joined = "".join(texts)
-    if not texts:
-        return np.empty((0, 16), np.uint8)
-    if not joined.isascii() or not set(map(len, texts)) <= {36}:
+    try:
+        encoded = "\n".join([*texts, ""]).encode("ascii")
+    except UnicodeEncodeError:
         return None
-    encoded = joined.encode()
-    rows = np.frombuffer(encoded, np.uint8).reshape(-1, 36)
-    if not (rows[:, _DASHES] == _DASH).all():
+    if len(encoded) != 37 * len(texts):
+        return None
+    rows = np.frombuffer(encoded, np.uint8).reshape(-1, 37)
+    if not (rows[:, _MARKS] == _MARK).all():
         return None
     try:
-        digits = bytes.fromhex(encoded.translate(None, b"-").decode())
+        digits = bytes.fromhex(encoded.translate(None, b"-\n").decode())
     except ValueError:
         return None
     if len(digits) != 16 * len(texts):

@@ -1,21 +1,24 @@
-"""Events of the right shape -> columns, and why some of them are refused; whole columns at a time."""
+"""The events of a group of requests -> columns, and why some of them are refused; whole columns at a time.
 
-import re
-from collections.abc import Sequence
-from typing import Final
+An event is judged by itself: neither its own request nor another in the group changes what becomes of it.
+"""
+
+from collections.abc import Sequence, Set
+from itertools import accumulate, chain
+from typing import Final, NamedTuple
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ingestion import uuids
-from ingestion.columns import Columns
-from ingestion.parse import Batch, Event, Why
-from wire.events import KINDS, MAX_ACTOR_BYTES, MAX_ATTRIBUTES_BYTES, MAX_VALUE, PLATFORM_PATTERN
+from ingestion.columns import Coded, Columns, Rows, Texts
+from ingestion.parse import Batch, Event, Refusal, Why
+from wire.events import KINDS, MAX_ACTOR_BYTES, MAX_ATTRIBUTES_BYTES, MAX_VALUE, PLATFORM, PLATFORM_PATTERN
 from wire.ids import WINDOW_FUTURE_MS, WINDOW_PAST_MS, words
 
 _CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
-_PLATFORM: Final = re.compile(PLATFORM_PATTERN)
 
 INVALID_ID: Final = Why("invalid_id", "id must be a UUIDv7 in its 36-character form")
 TOO_OLD: Final = Why("id_too_old", "id is older than 7 days; history needs a write key with that right")
@@ -30,43 +33,49 @@ INVALID_ATTRIBUTES: Final = Why(
 )
 
 
-def validate(batch: Batch, *, organization_id: UUID, now_ms: int, history: bool) -> tuple[Batch, Columns]:
-    """A batch less what is wrong in it by itself, and its events as columns.
+class Sent(NamedTuple):
+    """One request's events of the right shape, and what it takes to judge them."""
 
-    `history` lifts the limit on how old an id may be. Whether the content exists is asked elsewhere.
-    """
-    columns, bad = _columns(batch.events, organization_id, now_ms, history)
-    if bad:
-        batch = batch.without(bad)
-        columns, _ = _columns(batch.events, organization_id, now_ms, history)
-    return batch, columns
+    organization_id: UUID
+    batch: Batch
+    now_ms: int
+    history: bool
+    """whether ids may be as old as they like"""
+    unknown: Set[str]
+    """the content ids in it, as written, that the organization does not have"""
 
 
-def _columns(
-    events: Sequence[Event], organization_id: UUID, now_ms: int, history: bool
-) -> tuple[Columns, dict[int, Why]]:
-    count = len(events)
-    both, bad_uuids = uuids.parse([event.id for event in events] + [event.content_id for event in events])
-    ids, content_ids = both[:count], both[count:]
-    platforms = [event.platform for event in events]
-    actors = [event.actor or "" for event in events]
+def validate(many: Sequence[Sent]) -> tuple[Columns, list[list[Refusal]]]:
+    """All events of these requests as columns, and each request's refusals; `good` are the others."""
+    events = list(chain.from_iterable(sent.batch.events for sent in many))
+    counts = [len(sent.batch.events) for sent in many]
+    owner = np.repeat(np.arange(len(many)), counts)
+    content_ids = [event.content_id for event in events]
+    both, bad_uuids = uuids.parse([event.id for event in events] + content_ids)
+    ids = both[: len(events)]
+    platforms, bad_platforms = _platforms([event.platform for event in events])
+    actors = Texts.of([event.actor or "" for event in events])
     values, bad_values = _thousandths([event.value for event in events])
-    attributes, bad_attributes = _attributes([bytes(event.attributes) for event in events])
+    attributes, bad_attributes = _attributes([event.attributes for event in events])
     bad: dict[int, Why] = {}
     for why, places in (
-        (INVALID_ID, [place for place in bad_uuids if place < count]),
-        *_misplaced(ids, now_ms, history),
-        (INVALID_CONTENT_ID, [place - count for place in bad_uuids if place >= count]),
-        (INVALID_PLATFORM, _bad_platforms(platforms)),
+        (INVALID_ID, [place for place in bad_uuids if place < len(events)]),
+        *_misplaced(ids, many, owner),
+        (INVALID_CONTENT_ID, [place - len(events) for place in bad_uuids if place >= len(events)]),
+        (INVALID_PLATFORM, bad_platforms),
         (INVALID_ACTOR, _bad_actors(actors)),
         (INVALID_VALUE, bad_values),
         (INVALID_ATTRIBUTES, bad_attributes),
+        (UNKNOWN_CONTENT, _unknown(content_ids, many, counts)),
     ):
         for place in places:
             bad.setdefault(place, why)
     columns = Columns(
-        organization_id=organization_id,
-        content_id=content_ids,
+        organizations=[sent.organization_id for sent in many],
+        received_at_ms=[sent.now_ms for sent in many],
+        owner=owner,
+        good=np.delete(np.arange(len(events)), list(bad)),
+        content_id=both[len(events) :],
         id=ids,
         kind=bytes([_CODES[event.kind] for event in events]),
         platform=platforms,
@@ -74,18 +83,29 @@ def _columns(
         value=values,
         actor=actors,
         attributes=attributes,
-        received_at_ms=now_ms,
     )
-    return columns, bad
+    return columns, _refusals(bad, events, many, owner)
 
 
-def _misplaced(ids: uuids.Bytes, now_ms: int, history: bool) -> list[tuple[Why, list[int]]]:
+def _refusals(bad: dict[int, Why], events: Sequence[Event], many: Sequence[Sent], owner: Rows) -> list[list[Refusal]]:
+    """By request."""
+    refusals: list[list[Refusal]] = [[] for _ in many]
+    starts = np.searchsorted(owner, np.arange(len(many)))
+    for at, why in bad.items():
+        of = owner[at]
+        place = many[of].batch.places[at - starts[of]]
+        refusals[of].append(Refusal(place, why, msgspec.json.encode(events[at])))
+    return refusals
+
+
+def _misplaced(ids: uuids.Bytes, many: Sequence[Sent], owner: Rows) -> list[tuple[Why, list[int]]]:
     """Ids of another version, and ids whose time is out of the window."""
     high, low = words(ids)
     at_ms = high >> np.uint64(16)
+    earliest = [0 if sent.history else max(0, sent.now_ms - WINDOW_PAST_MS) for sent in many]
     is_v7 = uuids.is_v7(high, low)
-    not_too_old = at_ms >= np.uint64(0 if history else max(0, now_ms - WINDOW_PAST_MS))
-    not_in_future = at_ms <= np.uint64(now_ms + WINDOW_FUTURE_MS)
+    not_too_old = at_ms >= np.array(earliest, np.uint64)[owner]
+    not_in_future = at_ms <= np.array([sent.now_ms + WINDOW_FUTURE_MS for sent in many], np.uint64)[owner]
     if (is_v7 & not_too_old & not_in_future).all():
         return []
     return [(INVALID_ID, _where(~is_v7)), (TOO_OLD, _where(~not_too_old)), (IN_FUTURE, _where(~not_in_future))]
@@ -95,16 +115,22 @@ def _where(mask: npt.NDArray[np.bool_]) -> list[int]:
     return np.flatnonzero(mask).tolist()
 
 
-def _bad_platforms(platforms: Sequence[str]) -> list[int]:
-    wrong = {platform for platform in set(platforms) if not _PLATFORM.fullmatch(platform)}
-    return [at for at, platform in enumerate(platforms) if platform in wrong] if wrong else []
+def _platforms(platforms: Sequence[str]) -> tuple[Coded, list[int]]:
+    """Platforms as codes of their names, and the places of those that will not do, whose names are not kept."""
+    distinct = dict.fromkeys(platforms, -1)
+    good = [name for name in distinct if PLATFORM.match(name)]
+    codes = distinct | {name: code for code, name in enumerate(good)}
+    coded = np.fromiter(map(codes.__getitem__, platforms), np.int16, len(platforms))
+    if len(good) == len(distinct):
+        return Coded(good, coded), []
+    return Coded(good or [""], np.maximum(coded, 0)), _where(coded < 0)
 
 
-def _bad_actors(actors: Sequence[str]) -> list[int]:
-    joined = "".join(actors)
-    if joined.isascii() and "\0" not in joined and max(map(len, actors), default=0) <= MAX_ACTOR_BYTES:
-        return []
-    return [at for at, actor in enumerate(actors) if len(actor.encode()) > MAX_ACTOR_BYTES or "\0" in actor]
+def _bad_actors(actors: Texts) -> list[int]:
+    wrong = actors.lengths() > MAX_ACTOR_BYTES
+    if b"\0" in actors.data:
+        wrong[actors.places_of(0)] = True
+    return _where(wrong)
 
 
 def _thousandths(values: Sequence[float | None]) -> tuple[npt.NDArray[np.uint64], list[int]]:
@@ -117,15 +143,23 @@ def _thousandths(values: Sequence[float | None]) -> tuple[npt.NDArray[np.uint64]
     return np.rint(numbers * 1000).astype(np.uint64), _where(wrong)
 
 
-def _attributes(raws: list[bytes]) -> tuple[list[bytes], list[int]]:
+def _attributes(raws: Sequence[msgspec.Raw]) -> tuple[Texts, list[int]]:
     """Attributes as JSON text, empty where there are none, and the places of those that will not do.
 
-    The decoder has made sure that each is well-formed JSON.
+    The decoder has made sure that each is well-formed JSON, so its first byte says what it is.
     """
-    distinct = set(raws)
-    if b"null" in distinct:
-        raws = [b"" if raw == b"null" else raw for raw in raws]
-        distinct.discard(b"null")
-    distinct.discard(b"")
-    wrong = {raw for raw in distinct if raw[:1] != b"{" or len(raw) > MAX_ATTRIBUTES_BYTES}
-    return raws, [at for at, raw in enumerate(raws) if raw in wrong] if wrong else []
+    texts = Texts.of_bytes(raws)
+    first = texts.first_bytes()
+    if (null := first == ord("n")).any():
+        texts = Texts.of_bytes([b"" if none else raw for raw, none in zip(raws, null.tolist(), strict=True)])
+        first = texts.first_bytes()
+    return texts, _where((first != ord("{")) & (first != 0) | (texts.lengths() > MAX_ATTRIBUTES_BYTES))
+
+
+def _unknown(content_ids: Sequence[str], many: Sequence[Sent], counts: Sequence[int]) -> list[int]:
+    """The places of events about content that their organization does not have."""
+    found: list[int] = []
+    for sent, start, end in zip(many, accumulate(counts, initial=0), accumulate(counts), strict=False):
+        if sent.unknown:
+            found += [at for at in range(start, end) if content_ids[at] in sent.unknown]
+    return found

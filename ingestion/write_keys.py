@@ -1,30 +1,33 @@
 """Whose a write key is. Only its SHA-256 is ever looked up, kept or compared."""
 
+import asyncio
 import hashlib
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 from uuid import UUID
 
 from ingestion.database import Database, trim
 from ingestion.problems import Problem, unavailable
 from wire.errors import Transient
 
-KNOWN_S: Final = 60
-"""How long a key is taken without asking again: a revoked one is refused after at most this."""
+CHECK_S: Final = 1
+"""How often all held keys are asked for again, in one question: a revoked one is refused about so much later."""
 UNKNOWN_S: Final = 2
-AWAY_S: Final = 5
-"""How long a known key goes on without asking again when PostgreSQL did not answer."""
+"""How long one that is not there is refused without asking again."""
 MAX_KEYS: Final = 10_000
 
 EVENTS: Final = "events"
 HISTORY: Final = "history"
 
 _BEARER: Final = re.compile(rb"[Bb]earer +(twk_[A-Za-z0-9_-]{43})")
-_SQL: Final = "SELECT organization_id, rights FROM write_keys WHERE key_hash = $1 AND revoked_at IS NULL"
+_SQL: Final = (
+    "SELECT key_hash, organization_id, rights FROM write_keys WHERE key_hash = ANY($1::bytea[]) AND revoked_at IS NULL"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,13 @@ class WriteKey:
 
 @dataclass(slots=True)
 class WriteKeys:
-    """The keys in use, from PostgreSQL's `write_keys`."""
+    """The keys in use, from PostgreSQL's `write_keys`. While used as an async context, revoked ones are forgotten."""
 
     database: Database
     clock: Callable[[], float] = time.monotonic
-    _held: dict[bytes, tuple[WriteKey | None, float]] = field(default_factory=dict)
+    _held: dict[bytes, WriteKey] = field(default_factory=dict)
+    _unknown_until: dict[bytes, float] = field(default_factory=dict)
+    _checking: asyncio.Task[None] | None = None
 
     async def find(self, authorization: bytes) -> WriteKey:
         """The key in an Authorization header.
@@ -57,27 +62,51 @@ class WriteKeys:
         if match is None:
             raise _unauthorized("Send Authorization: Bearer twk_..., a write key of your organization.")
         key_hash = hashlib.sha256(match[1]).digest()
-        key, until = self._held.get(key_hash, (None, 0.0))
-        if until <= self.clock():
-            key = await self._ask(key_hash, key)
+        key = self._held.get(key_hash) or await self._ask(key_hash)
         if key is None:
             raise _unauthorized("This write key is unknown or revoked.")
         return key
 
-    async def _ask(self, key_hash: bytes, held: WriteKey | None) -> WriteKey | None:
-        if held is not None:
-            self._held[key_hash] = held, self.clock() + AWAY_S
+    async def _ask(self, key_hash: bytes) -> WriteKey | None:
+        if self._unknown_until.get(key_hash, 0.0) > self.clock():
+            return None
         try:
-            rows = await self.database.fetch(_SQL, key_hash)
+            found = await self._valid([key_hash])
         except Transient as error:
-            if held is None:
-                raise unavailable("Write keys cannot be looked up just now; send the same again.") from error
-            return held
-        key = WriteKey(rows[0]["organization_id"], frozenset(rows[0]["rights"])) if rows else None
-        self._held.pop(key_hash, None)
-        self._held[key_hash] = key, self.clock() + (KNOWN_S if key else UNKNOWN_S)
+            raise unavailable("Write keys cannot be looked up just now; send the same again.") from error
+        if not found:
+            self._unknown_until[key_hash] = self.clock() + UNKNOWN_S
+            trim(self._unknown_until, MAX_KEYS)
+        self._held |= found
         trim(self._held, MAX_KEYS)
-        return key
+        return found.get(key_hash)
+
+    async def _valid(self, hashes: list[bytes]) -> dict[bytes, WriteKey]:
+        """Those of these that are there and not revoked."""
+        rows = await self.database.fetch(_SQL, hashes)
+        return {row["key_hash"]: WriteKey(row["organization_id"], frozenset(row["rights"])) for row in rows}
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            asked = list(self._held)
+            try:
+                found = await self._valid(asked) if asked else {}
+            except Transient:
+                continue  # while PostgreSQL is away, known keys go on
+            for key_hash in asked:
+                self._held.pop(key_hash, None)
+            self._held |= found
+
+    async def __aenter__(self) -> Self:
+        self._checking = asyncio.create_task(self._check())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
 
 
 def _unauthorized(detail: str) -> Problem:

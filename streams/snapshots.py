@@ -1,7 +1,6 @@
 """Snapshots: the platforms' own totals, of which the latest counts. Every step bears being repeated, in any order."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,7 +16,7 @@ from streams.sql import question
 from wire.commands import RECORD_SNAPSHOTS, Command, RecordSnapshots, SnapshotTotal
 from wire.counters import KEEP_LATEST, SNAPSHOTS_WHOLE, snapshots_key
 from wire.errors import Poison
-from wire.events import PLATFORM_PATTERN, Rejection, Snapshot, encode
+from wire.events import PLATFORM, PLATFORM_PATTERN, Rejection, Snapshot, encode
 from wire.ids import partition
 from wire.topics import FINDINGS, SNAPSHOTS
 
@@ -31,7 +30,6 @@ _COLUMNS: Final = ("organization_id", "content_id", "platform", "kind", "capture
 _TYPES: Final = ("UUID", "UUID", *("LowCardinality(String)",) * 2, "DateTime64(3, 'UTC')", "UInt64")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _snapshots = msgspec.json.Decoder(list[Snapshot])
-_platform = re.compile(PLATFORM_PATTERN)
 
 
 class SnapshotsProcessor:
@@ -122,7 +120,7 @@ def fault(snapshot: Snapshot) -> str:
     """What is wrong with a snapshot; empty where nothing is."""
     if not 0 <= snapshot.count < MOST:
         return f"its count {snapshot.count} is not from 0 to {MOST - 1}"
-    if not _platform.fullmatch(snapshot.platform):
+    if not PLATFORM.fullmatch(snapshot.platform):
         return f"its platform {snapshot.platform[:100]!r} is not like {PLATFORM_PATTERN}"
     if snapshot.captured_at.tzinfo is None:
         return f"its time {snapshot.captured_at} is in no time zone"

@@ -48,9 +48,9 @@ SCHEMA: Final = pa.schema(
 _Window = Annotated[int, msgspec.Meta(ge=0, le=LAST_S, multiple_of=WINDOW_S)]
 _counts = msgspec.json.Decoder(dict[UUID, dict[_Window, Annotated[int, msgspec.Meta(gt=0)]]])
 
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True, use_threads=False)
 _READ: Final = pa.ipc.IpcReadOptions(use_threads=False)
-"""An envelope's columns are small: handing them to threads costs three times what it takes to unpack them."""
+"""An envelope's columns are small: handing them to threads costs three times what it takes to pack or unpack them."""
 
 
 def encode(events: pa.RecordBatch) -> bytes:

@@ -1,5 +1,6 @@
 """What happens, in the past tense: to content (from the API) and to readers' engagement (from outside)."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -23,6 +24,8 @@ class Kind(StrEnum):
 
 KINDS: Final = tuple(kind.value for kind in Kind)
 PLATFORM_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}$"
+"""As JSON Schema and pydantic read it; to Python's `re` its `$` is also before a last line end, so there: PLATFORM."""
+PLATFORM: Final = re.compile(PLATFORM_PATTERN.removesuffix("$") + r"\Z")
 MAX_ACTOR_BYTES: Final = 128
 MAX_ATTRIBUTES_BYTES: Final = 4096
 MAX_VALUE: Final = 1_000_000_000

@@ -22,8 +22,9 @@ import wire.redis
 from benchmarks import data, log
 from benchmarks.contenders.result import task, tell
 from benchmarks.processes import cpu_seconds
-from ingestion import columns, parse, validate
-from ingestion.columns import Columns
+from ingestion import parse
+from ingestion.columns import Columns, Cut, cut
+from ingestion.validate import Sent, validate
 from streams import envelopes
 from streams.buckets import Counted
 from streams.doors import Doors
@@ -68,34 +69,32 @@ class Stages:
         self.seconds[name] = self.seconds.get(name, 0.0) + self._now(stored) - before
 
 
-def accept(stages: Stages, of: data.Happened, batch: int) -> list[Columns]:
-    """Bodies of `batch` events -> columns, as a collector does."""
+def accept(stages: Stages, of: data.Happened, batch: int, group: int) -> list[Columns]:
+    """Bodies of `batch` events -> columns of `group` requests each, as a collector does."""
     events = data.posted(of)
     bodies = [msgspec.json.encode(events[at : at + batch]) for at in range(0, len(events), batch)]
     organization_id, now_ms = UUID(bytes=of.organization_id), int(time.time() * 1000)
     accepted = []
-    for body in bodies:
-        parsed = stages.timed("parse", partial(parse.parse, body, lines=False))
-        check = partial(validate.validate, organization_id=organization_id, now_ms=now_ms, history=False)
-        kept, made = stages.timed("validate", partial(check, parsed))
-        assert not kept.refused, kept.refused[:3]
+    for at in range(0, len(bodies), group):
+        parsed = [stages.timed("parse", partial(parse.parse, body, lines=False)) for body in bodies[at : at + group]]
+        sent = [Sent(organization_id, one, now_ms, history=False, unknown=frozenset()) for one in parsed]
+        made, refused = stages.timed("validate", partial(validate, sent))
+        assert not any(refused), refused[:3]
         accepted.append(made)
     return accepted
 
 
-def cuts_of(many: list[Columns]) -> list[columns.Cut]:
+def cuts_of(group: Columns) -> list[Cut]:
     """A group's envelopes."""
-    return list(columns.cut(many, EVENTS.partitions))
+    return list(cut(group, EVENTS.partitions))
 
 
-async def log_of(stages: Stages, accepted: list[Columns], kafka_url: str, group: int) -> list[tuple[int, bytes]]:
-    """Columns -> envelopes in the log, as groups of `group` requests."""
+async def log_of(stages: Stages, accepted: list[Columns], kafka_url: str) -> list[tuple[int, bytes]]:
+    """Columns -> envelopes in the log."""
     producer = await wire.kafka.producer(SecretStr(kafka_url))
     told: list[tuple[int, bytes]] = []
-    for at in range(0, len(accepted), group):
-        many = accepted[at : at + group]
-        cuts = stages.timed("encode", partial(cuts_of, many))
-        made = [(cut.partition, cut.data) for cut in cuts]
+    for group in accepted:
+        made = [(each.partition, each.data) for each in stages.timed("encode", partial(cuts_of, group))]
         before = time.process_time()
         await asyncio.gather(*(producer.send_and_wait(EVENTS.name, value, partition=to) for to, value in made))
         stages.seconds["produce"] = stages.seconds.get("produce", 0.0) + time.process_time() - before
@@ -180,8 +179,8 @@ async def main() -> None:
     now_ms, start = int(time.time() * 1000), time.perf_counter()
     for stages, events in ((Stages(pids), 20_000), (Stages(pids), told["events"])):
         of = data.happened(events, told["pieces"], seed=secrets.randbits(32), until_ms=now_ms)
-        accepted = accept(stages, of, told["batch"])
-        values = await log_of(stages, accepted, at["TALLYWIRE_KAFKA_URL"], told["group"])
+        accepted = accept(stages, of, told["batch"], told["group"])
+        values = await log_of(stages, accepted, at["TALLYWIRE_KAFKA_URL"])
         if events == told["events"]:
             await fetch(stages, at["TALLYWIRE_KAFKA_URL"], starts)
         await redis.flushdb()

@@ -20,7 +20,7 @@ from stack.commands.options import Data, Json
 from stack.errors import Refused
 from stack.folder import folder_at
 from wire.errors import Error
-from wire.events import PLATFORM_PATTERN, Kind
+from wire.events import PLATFORM, PLATFORM_PATTERN, Kind
 
 if TYPE_CHECKING:
     from ingestion.client import Client
@@ -88,12 +88,11 @@ def posts(
     json: Json = False,
 ) -> None:
     """A CSV table of posts with a platform's own totals, kept as snapshots: the latest wins. Empty is not zero."""
-    import re
 
     from ingestion.importers import delivery, posts
     from ingestion.importers.lines import source_name
 
-    if not re.fullmatch(PLATFORM_PATTERN, platform):
+    if not PLATFORM.match(platform):
         raise Refused(f"--platform must match {PLATFORM_PATTERN}")
     columns = posts.Columns(id_column, title_column, date_column or None, _metrics(metric))
     at = (captured_at or datetime.fromtimestamp(file.stat().st_mtime, UTC)).replace(tzinfo=UTC)

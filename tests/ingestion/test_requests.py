@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import hashlib
 import json
 import secrets
 from pathlib import Path
@@ -82,9 +83,32 @@ async def test_a_revoked_key_is_refused(collecting: Any, organization: Any) -> N
     assert problem(await collecting.events([], key))[0] == 401
 
 
-async def test_a_key_made_after_it_was_tried_is_taken_soon(collecting: Any, organization: Any) -> None:
-    import hashlib
+async def test_a_key_in_use_is_refused_soon_after_it_was_revoked_and_others_go_on(
+    collecting: Any, organization: Any
+) -> None:
+    key = await organization.new_key("events")
+    for _ in range(2):
+        assert (await collecting.events([], key)).status_code == 202
+    await organization.owner.execute(
+        "UPDATE write_keys SET revoked_at = now() WHERE key_hash = $1", hashlib.sha256(key.encode()).digest()
+    )
+    assert (await collecting.events([], organization.key)).status_code == 202
+    await asyncio.sleep(2)
+    assert problem(await collecting.events([], key))[0] == 401
+    assert (await collecting.events([], organization.key)).status_code == 202
 
+
+async def test_rights_that_a_key_in_use_has_lost_are_gone_soon(collecting: Any, organization: Any) -> None:
+    assert (await collecting.post("/v1/snapshots", [], organization.history_key)).status_code == 202
+    await organization.owner.execute(
+        "UPDATE write_keys SET rights = '{events}' WHERE organization_id = $1", organization.id
+    )
+    await asyncio.sleep(2)
+    assert problem(await collecting.post("/v1/snapshots", [], organization.history_key))[0] == 403
+    assert (await collecting.events([], organization.history_key)).status_code == 202
+
+
+async def test_a_key_made_after_it_was_tried_is_taken_soon(collecting: Any, organization: Any) -> None:
     key = f"twk_{secrets.token_urlsafe(32)}"
     assert (await collecting.events([], key)).status_code == 401
     await organization.owner.execute(

@@ -174,6 +174,7 @@ async def test_what_was_accepted_is_in_kafka_after_an_end_in_the_middle(
 ) -> None:
     contents = await organization.content(10)
     accepted: list[str] = []
+    enough = asyncio.Event()
 
     async def send(collecting: Any) -> None:
         with suppress(Exception):  # the process ends under it
@@ -183,13 +184,14 @@ async def test_what_was_accepted_is_in_kafka_after_an_end_in_the_middle(
                 if answer.status_code != 202:
                     return
                 accepted.append(event["id"])
+                if len(accepted) > 50:
+                    enough.set()
 
     async with running(corner, tmp_path) as collecting:
         senders = [asyncio.create_task(send(collecting)) for _ in range(8)]
-        await asyncio.sleep(1)
+        await asyncio.wait_for(enough.wait(), 30)
         collecting.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(collecting.process.wait, 30) == 0, collecting.log.read_text()
         await asyncio.gather(*senders)
-    assert len(accepted) > 50
     stored = await log.events(organization.id, len(accepted))
     assert set(accepted) <= {event["id"] for event in stored}

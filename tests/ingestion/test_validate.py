@@ -1,24 +1,30 @@
 """Whole columns are judged as each event by itself would be."""
 
+from collections.abc import Set
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.parse import Batch, parse
-from ingestion.validate import validate
+from ingestion.columns import to_arrow
+from ingestion.parse import parse
+from ingestion.uploads import SnapshotItem
+from ingestion.validate import Sent, validate
+from wire.events import KINDS, PLATFORM
 from wire.ids import WINDOW_FUTURE_MS, WINDOW_PAST_MS, id_at, time_ms
 
 NOW_MS = 1_800_000_000_000
+NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 CONTENT = "6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11"
 
 
-def judged(events: list[dict[str, Any]], *, history: bool = False) -> tuple[Batch, Any]:
-    batch = parse(msgspec.json.encode(events), lines=False)
-    return validate(batch, organization_id=uuid4(), now_ms=NOW_MS, history=history)
+def of_request(events: list[dict[str, Any]], *, history: bool = False, unknown: Set[str] = frozenset()) -> Sent:
+    return Sent(uuid4(), parse(msgspec.json.encode(events), lines=False), NOW_MS, history, unknown)
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -38,9 +44,10 @@ def event(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_the_window_of_ids_ends_where_it_says(at_ms: int, history: bool, reason: str | None) -> None:
-    batch, columns = judged([event(id=str(id_at(at_ms)))], history=history)
-    assert [refusal.why.reason for refusal in batch.refused] == ([reason] if reason else [])
-    assert len(columns) == (0 if reason else 1)
+    others = of_request([event()], history=not history)
+    columns, (_, refused, _) = validate([others, of_request([event(id=str(id_at(at_ms)))], history=history), others])
+    assert [refusal.why.reason for refusal in refused] == ([reason] if reason else [])
+    assert columns.good.tolist() == ([0, 2] if reason else [0, 1, 2])
 
 
 ids = (
@@ -86,15 +93,55 @@ def is_good(sent: dict[str, Any]) -> bool:
     )
 
 
-@given(st.lists(events, max_size=12))
-def test_each_event_is_judged_by_itself_whatever_its_neighbours(sent: list[dict[str, Any]]) -> None:
-    batch, columns = judged(sent)
-    good = [place for place, one in enumerate(sent) if is_good(one)]
-    assert list(batch.places) == good
-    assert sorted(refusal.place for refusal in batch.refused) == [n for n in range(len(sent)) if n not in good]
-    assert [UUID(bytes=bytes(row)) for row in columns.id] == [UUID(sent[place]["id"]) for place in good]
-    assert columns.value.tolist() == [round((sent[place].get("value") or 0) * 1000) for place in good]
-    assert list(columns.actor) == [sent[place].get("actor") or "" for place in good]
-    assert list(columns.robot) == [bool(sent[place].get("robot")) for place in good]
-    texts = [sent[place].get("attributes") for place in good]
-    assert [msgspec.json.decode(a) if a else None for a in columns.attributes] == texts
+@given(st.lists(st.lists(events, max_size=12), min_size=1, max_size=4), st.data())
+def test_each_event_is_judged_by_itself_whatever_its_neighbours(
+    groups: list[list[dict[str, Any]]], data: st.DataObject
+) -> None:
+    unknown = [data.draw(st.sets(st.sampled_from([e["content_id"] for e in sent] or [""]))) for sent in groups]
+    many = [of_request(sent, unknown=absent) for sent, absent in zip(groups, unknown, strict=True)]
+    columns, refused = validate(many)
+    rows = to_arrow(columns).take(pa.array(columns.good)).to_pylist()
+    expected = [
+        (of, place, one)
+        for of, sent in enumerate(groups)
+        for place, one in enumerate(sent)
+        if is_good(one) and one["content_id"] not in unknown[of]
+    ]
+    assert [(of, each.place) for of, some in enumerate(refused) for each in sorted(some)] == [
+        (of, place)
+        for of, sent in enumerate(groups)
+        for place in range(len(sent))
+        if (of, place) not in {(good_of, good) for good_of, good, _ in expected}
+    ]
+    assert [msgspec.json.decode(each.raw)["id"] for some in refused for each in some] == [
+        groups[of][each.place]["id"] for of, some in enumerate(refused) for each in some
+    ]
+    assert [(r["organization_id"], r["id"], r["content_id"]) for r in rows] == [
+        (many[of].organization_id.bytes, UUID(one["id"]).bytes, UUID(one["content_id"]).bytes)
+        for of, _, one in expected
+    ]
+    assert [(r["kind"], r["platform"], r["robot"], r["value"], r["actor"]) for r in rows] == [
+        (
+            KINDS.index(one["kind"]),
+            one["platform"],
+            bool(one.get("robot")),
+            round((one.get("value") or 0) * 1000),
+            one.get("actor") or "",
+        )
+        for _, _, one in expected
+    ]
+    texts = [one.get("attributes") for _, _, one in expected]
+    assert [msgspec.json.decode(r["attributes"]) if r["attributes"] else None for r in rows] == texts
+
+
+@pytest.mark.parametrize("after", ["\n", "\n\n", " "])
+def test_a_platform_ends_where_it_ends(after: str) -> None:
+    assert PLATFORM.match("web")
+    assert not PLATFORM.match(f"web{after}")
+    _, (refused,) = validate([of_request([event(platform=f"web{after}")])])
+    assert [refusal.why.reason for refusal in refused] == ["invalid_platform"]
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(
+            {"content_id": CONTENT, "platform": f"web{after}", "kind": "view", "count": 1, "captured_at": NOW},
+            SnapshotItem,
+        )
