@@ -13,7 +13,6 @@ from clickhouse_connect.driver.client import Client
 import wire.clickhouse
 import wire.kafka
 import wire.redis
-from streams import memory
 from streams.app import build
 from streams.content import ContentProcessor
 from streams.doors import Doors
@@ -22,7 +21,7 @@ from streams.rejections import RejectionsProcessor
 from streams.retry import until_done
 from streams.runner import Runner
 from streams.snapshots import SnapshotsProcessor
-from wire import telemetry
+from wire import memory, telemetry
 from wire.settings import Settings, settings
 
 PROCESSORS = (EngagementProcessor, SnapshotsProcessor, RejectionsProcessor, ContentProcessor)

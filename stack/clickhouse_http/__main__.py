@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stack.clickhouse_http import users
 from stack.clickhouse_http.server import serve
+from wire import memory
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     options.add_argument("--users", type=Path, required=True, help='{"name": {"password": "...", "readonly": false}}')
     options.add_argument("--memory-mb", type=int, default=2048, help="what all queries together may use")
     given = options.parse_args()
+    memory.keep()
     asyncio.run(serve(given.folder, given.host, given.port, users.read(given.users), given.memory_mb))
 
 

@@ -10,6 +10,7 @@ from stack.clickhouse_http import question as questions
 from stack.clickhouse_http.answer import Answering
 from stack.clickhouse_http.engine import Engine
 from stack.clickhouse_http.errors import READONLY, ClickHouseError, refusal
+from stack.clickhouse_http.question import BLOCK_BYTES
 from stack.clickhouse_http.statement import check, scan
 from stack.clickhouse_http.users import User, authenticate
 
@@ -67,7 +68,14 @@ async def serve(folder: Path, host: str, port: int, users: dict[str, User], memo
     engine = Engine(folder, memory_mb)
     await engine.start()
     made = application(engine, users)
-    runner = web.AppRunner(made, handler_cancellation=True, access_log=None, auto_decompress=False, shutdown_timeout=10)
+    runner = web.AppRunner(
+        made,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=10,
+        read_bufsize=4 * BLOCK_BYTES,
+    )
     await runner.setup()
     await web.TCPSite(runner, host, port, backlog=512).start()
     stop = asyncio.Event()

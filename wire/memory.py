@@ -1,4 +1,4 @@
-"""Memory that was used once is kept and used again: what a batch needs is the same each time.
+"""Memory that was used once is kept and used again: what a batch or a body needs is the same each time.
 
 glibc would give every large array back to the kernel at once and have it cleared anew for the next one, which took a
 quarter of a worker's time; and it would keep a heap for each thread, though only one at a time works on a batch.
