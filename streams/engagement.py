@@ -18,15 +18,15 @@ from streams import accounts, envelopes
 from streams.accounts import Account
 from streams.buckets import Buckets
 from streams.doors import Doors
+from streams.findings import Finding, found, payload
 from streams.messages import Message
 from streams.rejections import of_message, store
 from streams.repair import repair
 from streams.retry import until_done
-from streams.sinks.counters import Counters, Pieces, Update, updates
+from streams.sinks.counters import Counters, Update, updates
 from streams.sinks.ledger import Ledger
 from wire import ids
-from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement, figures_version
-from wire.counters import Cell, decode_cells
+from wire.commands import RECORD_ENGAGEMENT, Command
 from wire.events import encode
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
 from wire.topics import EVENTS, FINDINGS
@@ -46,7 +46,7 @@ class EngagementProcessor:
     def __init__(self, new_id: Callable[[], UUID] = ids.new_id) -> None:
         self._new_id = new_id
         self._platforms = envelopes.Platforms()
-        self._pending: Pieces = {}
+        self._pending: dict[bytes, Finding] = {}
         self._accounts: list[Account] = []
 
     async def start(self, doors: Doors) -> None:
@@ -82,7 +82,7 @@ class EngagementProcessor:
 
     async def settle(self) -> None:
         """Account for what was counted, report what changed since the last time; then the positions may be stored."""
-        pending, made = list(self._pending.items()), self._accounts
+        pending, made = list(self._pending.values()), self._accounts
         self._pending, self._accounts = {}, []
         await accounts.store(self._doors, made)
         for at in range(0, len(pending), _PIECES_A_COMMAND):
@@ -99,8 +99,7 @@ class EngagementProcessor:
         aggregated = self._ledger.aggregate(counted, self._counters.generation)
         _, lost = await asyncio.gather(aggregated, self._advance(changed, reached))
         await self._repair(lost)
-        for update in changed.values():
-            self._pending |= update.totals
+        self._pending |= found(counted, changed)
         self._accounts += await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
         EVENTS_STORED.inc(fresh)
         EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
@@ -121,31 +120,16 @@ class EngagementProcessor:
         to = {partition: self._written[partition] for partition in partitions}
         await repair(self._ledger, self._counters, self._platforms, to, self._doors.now)
 
-    async def _report(self, pieces: list[tuple[bytes, bytes]]) -> None:
-        engagements = tuple(figures(piece, decode_cells(cells), self._counters.generation) for piece, cells in pieces)
+    async def _report(self, findings: list[Finding]) -> None:
         command = Command(
             id=self._new_id(),
             type=RECORD_ENGAGEMENT,
             organization_id=None,
-            key=str(engagements[0].content_id),
+            key=str(UUID(bytes=findings[0][0][16:])),
             issued_at=datetime.fromtimestamp(self._doors.now(), UTC),
-            payload=msgspec.Raw(encode(RecordEngagement(updates=engagements))),
+            payload=msgspec.Raw(payload(findings, self._counters.generation)),
         )
         await self._send(FINDINGS.name, command.key.encode(), encode(command))
 
     async def _send(self, topic: str, key: bytes, value: bytes) -> None:
         await until_done(topic, lambda: self._doors.producer.send_and_wait(topic, value, key))
-
-
-def figures(piece: bytes, cells: list[Cell], generation: int = 0) -> Engagement:
-    """A piece's cells as the absolute figures that PostgreSQL keeps."""
-    totals: dict[str, dict[str, dict[str, int]]] = {}
-    for cell in cells:
-        of_kind = {"count": cell.count, "robots": cell.robots, "value": cell.value}
-        totals.setdefault(cell.platform, {})[cell.kind] = of_kind
-    return Engagement(
-        organization_id=UUID(bytes=piece[:16]),
-        content_id=UUID(bytes=piece[16:]),
-        version=figures_version(generation, sum(cell.count for cell in cells)),
-        totals=totals,
-    )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from wire.counters import Cell
 from wire.topics import COMMAND_SHARDS
 
 
@@ -36,8 +37,10 @@ class Engagement(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: UUID
     content_id: UUID
     version: int
-    totals: dict[str, dict[str, dict[str, int]]]
+    totals: dict[str, dict[str, dict[str, int]]] = {}
     """platform -> kind -> {"count", "robots", "value"} (value in thousandths)"""
+    cells: tuple[Cell, ...] = ()
+    """the same figures as the counters have them; one of the two is given"""
 
 
 class RecordEngagement(msgspec.Struct, frozen=True, kw_only=True):

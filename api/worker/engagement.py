@@ -16,6 +16,7 @@ import structlog
 
 from api.worker.confinement import confine
 from wire.commands import Command, Engagement, RecordEngagement, RecordSnapshots, SnapshotTotal
+from wire.counters import Cell
 
 _log = structlog.stdlib.get_logger("api")
 _engagement = msgspec.json.Decoder(RecordEngagement)
@@ -55,7 +56,7 @@ async def record_engagement(connection: asyncpg.Connection, command: Command) ->
         newer = [
             update for id_, update in newest.items() if id_ in held and held[id_]["engagement_version"] < update.version
         ]
-        figures = [msgspec.json.encode(update.totals).decode() for update in newer]
+        figures = [msgspec.json.encode(update.totals or _totals(update.cells)).decode() for update in newer]
         await connection.execute(
             _RECORD, "totals", [update.content_id for update in newer], [update.version for update in newer], figures
         )
@@ -93,6 +94,13 @@ def latest(held: Snapshots, updates: Iterable[SnapshotTotal]) -> Snapshots:
         ):
             kinds[update.kind] = {"count": update.count, "captured_at": update.captured_at.isoformat()}
     return merged
+
+
+def _totals(cells: Iterable[Cell]) -> dict[str, dict[str, dict[str, int]]]:
+    totals: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
+    for cell in cells:
+        totals[cell.platform][cell.kind] = {"count": cell.count, "robots": cell.robots, "value": cell.value}
+    return totals
 
 
 def _version(update: Engagement) -> int:

@@ -28,13 +28,10 @@ from ingestion.validate import Sent, validate
 from streams import envelopes
 from streams.buckets import Counted
 from streams.doors import Doors
-from streams.engagement import figures
+from streams.findings import found, payload
 from streams.messages import Message, position
 from streams.sinks.counters import Counters, updates
 from streams.sinks.ledger import Ledger
-from wire.commands import RecordEngagement
-from wire.counters import decode_cells
-from wire.events import encode
 from wire.topics import EVENTS
 
 MESSAGES_A_STEP: Final = 200
@@ -142,13 +139,7 @@ class Counting:
         changed = timed("Redis: cells", lambda: updates(counted, self._platforms, self._doors.now()))
         reached = {one.partition: one.position + 1 for one in some}
         await self._stages.awaited("Redis: write", lambda: self._advance(changed, reached))
-        pieces = [each for update in changed.values() for each in update.totals.items()]
-        timed(
-            "findings",
-            lambda: encode(
-                RecordEngagement(updates=tuple(figures(piece, decode_cells(cells)) for piece, cells in pieces))
-            ),
-        )
+        timed("findings", lambda: payload(found(counted, changed).values(), generation=0))
         return counted
 
     async def _advance(self, changed: dict[int, Any], reached: dict[int, int]) -> None:

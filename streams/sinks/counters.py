@@ -63,15 +63,20 @@ def watched_from(now_s: float) -> int:
     return int(now_s) // 60 - MINUTES_KEPT
 
 
+def pieces_of(contents: Words) -> list[bytes]:
+    """(n, 4) contents -> n pieces of 32 bytes."""
+    raw = np.ascontiguousarray(contents).astype(">u8").tobytes()
+    return [raw[at : at + 32] for at in range(0, len(raw), 32)]
+
+
 def by_partition(contents: Words, owners: Rows, cells: Iterable[tuple[int, bytes]]) -> dict[int, Pieces]:
     """(n, 4) contents whose rows are `owners`, and their cells -> partition -> piece -> cells."""
-    raw = np.ascontiguousarray(contents).astype(">u8").tobytes()
     of = partitions(contents[:, 2], contents[:, 3], EVENTS.partitions).tolist()
-    at = {owner: i for i, owner in enumerate(owners.tolist())}
+    at = dict(zip(owners.tolist(), zip(of, pieces_of(contents), strict=True), strict=True))
     found: dict[int, Pieces] = defaultdict(dict)
     for owner, encoded_cells in cells:
-        i = at[owner]
-        found[of[i]][raw[32 * i : 32 * i + 32]] = encoded_cells
+        partition, piece = at[owner]
+        found[partition][piece] = encoded_cells
     return found
 
 

@@ -24,6 +24,7 @@ from wire.commands import (
     ScoreContent,
     SnapshotTotal,
 )
+from wire.counters import Cell
 from wire.errors import Poison
 from wire.ids import new_id
 
@@ -141,6 +142,18 @@ async def test_one_command_records_pieces_of_many_organizations(
         assert await row_of(superuser, id_) == {**before[n], "engagement_stats": stats, "engagement_version": n + 1}
     assert "unknown content" in caplog.text
     assert str(unknown[1]) in caplog.text
+
+
+async def test_figures_told_as_cells_are_kept_as_the_same_totals(client, team, piece, pool, superuser) -> None:
+    cells = (Cell("web", "view", 5, 1, 50), Cell("x", "share", 1, 0, 7), Cell("web", "read", 3, 0, 0))
+    told = Engagement(organization_id=team.id, content_id=piece, version=9, cells=cells)
+    await carry_out(pool, command(RecordEngagement(updates=(told,))))
+    row = await row_of(superuser, piece)
+    assert row["engagement_version"] == 9
+    assert row["engagement_stats"]["totals"] == {
+        "web": {"view": {"count": 5, "robots": 1, "value": 50}, "read": {"count": 3, "robots": 0, "value": 0}},
+        "x": {"share": {"count": 1, "robots": 0, "value": 7}},
+    }
 
 
 async def test_totals_and_snapshots_stand_side_by_side(client, team, piece, pool) -> None:
