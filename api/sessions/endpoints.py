@@ -5,7 +5,6 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.auth.caller import Person, Session, Token
-from api.auth.origin import CalledFrom
 from api.doors import OpenDoors
 from api.openapi import problems
 from api.sessions import service
@@ -14,11 +13,10 @@ from api.sessions.schemas import RefreshRequest, SessionResponse, TokenResponse
 router = APIRouter(tags=["sessions"])
 
 
-@router.post("/auth/refresh", responses=problems(400, 401, 413, 422, 429))
-async def refresh(doors: OpenDoors, origin: CalledFrom, request: RefreshRequest) -> TokenResponse:
+@router.post("/auth/refresh", responses=problems(400, 401, 413, 422))
+async def refresh(doors: OpenDoors, request: RefreshRequest) -> TokenResponse:
     """The next pair of tokens. A refresh token that comes a second time ends its session: refresh one at a time."""
-    async with doors.throttle.attempt(origin.address):
-        return await service.refresh(doors.database, doors.tokens, request.refresh_token.get_secret_value())
+    return await service.refresh(doors.database, doors.tokens, request.refresh_token.get_secret_value())
 
 
 @router.post("/auth/sign-out", status_code=204, responses=problems(401, 403))
