@@ -16,6 +16,7 @@ import wire.clickhouse
 import wire.postgres
 import wire.redis
 from analytics.ask import ask
+from api.auth.oidc import Oidc
 from api.auth.passwords import Passwords
 from api.auth.throttle import Throttle
 from api.auth.tokens import Tokens, read_key_file
@@ -71,6 +72,7 @@ class Doors:
     passwords: Passwords
     throttle: Throttle
     vault: Vault
+    oidc: Oidc
     web_url: str
     creations: RateLimit
 
@@ -89,6 +91,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         passwords=Passwords(),
         throttle=Throttle(fast),
         vault=Vault(settings.encryption_keys),
+        oidc=Oidc(settings, fast),
         web_url=settings.web_url.rstrip("/"),
         creations=RateLimit(fast, "creations", amount=100, window_s=3600),
     )

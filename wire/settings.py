@@ -5,6 +5,7 @@ On one machine `tallywire up` sets them all for its children. At scale the chart
 
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,6 +42,11 @@ class Settings(BaseSettings):
         description="secrets of 32 characters or more, separated by commas, that encrypt second factors in PostgreSQL: "
         "the first encrypts, all decrypt; without one there are no second factors",
     )
+    oidc_issuer: str = Field("", description="the identity provider, as it names itself; empty: there is none")
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_redirect_url: str = Field("", description="where it sends browsers back to; WEB_URL/sign-in/oidc if empty")
+    oidc_organization_id: UUID | None = Field(None, description="whose users it signs in")
     trusted_proxies: str = Field(
         "", description="addresses, separated by commas, whose X-Forwarded-For the API believes; empty: nobody's"
     )

@@ -29,6 +29,8 @@ PUBLIC = {
     ("GET", "/.well-known/jwks.json"),
     ("POST", "/api/v1/auth/token"),
     ("POST", "/api/v1/auth/refresh"),
+    ("POST", "/api/v1/auth/oidc/start"),
+    ("POST", "/api/v1/auth/oidc/finish"),
     ("POST", "/api/v1/auth/password-reset"),
     ("POST", "/api/v1/invitations/accept"),
 }

@@ -19,6 +19,8 @@ PUBLIC = {
     ("get", "/.well-known/jwks.json"),
     ("post", "/api/v1/auth/token"),
     ("post", "/api/v1/auth/refresh"),
+    ("post", "/api/v1/auth/oidc/start"),
+    ("post", "/api/v1/auth/oidc/finish"),
     ("post", "/api/v1/auth/password-reset"),
     ("post", "/api/v1/invitations/accept"),
 }
