@@ -37,11 +37,12 @@ chaos: $(READY) ## Let everything go wrong under load for MINUTES=60, every stor
 bench: $(READY) .venv-bench/.locked ## Measure it beside its peers, a quarter of an hour; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-check: $(READY) ## Lint, format, types, directions of imports
+check: $(READY) ## Lint, format, types, directions of imports, security
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r -c pyproject.toml wire api ingestion bridges streams analytics stack
 
 format: $(READY) ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Response
 
 from api.content.models import Content
+from api.content.rich_text import clean
 from api.content.schemas import ContentResponse
 
 COLUMNS: Final = tuple(ContentResponse.model_fields)
@@ -18,8 +19,10 @@ _encoder = msgspec.json.Encoder()
 def fields_of(row: Mapping[str, Any] | Content) -> dict[str, Any]:
     """A row of the driver's, or a mapped piece, as the fields of its JSON."""
     if isinstance(row, Content):
-        return {name: getattr(row, name) for name in COLUMNS}
-    return {name: row[name] for name in COLUMNS}
+        fields = {name: getattr(row, name) for name in COLUMNS}
+    else:
+        fields = {name: row[name] for name in COLUMNS}
+    return {**fields, "body": clean(fields["body"])}
 
 
 def encoded(value: object) -> bytes:

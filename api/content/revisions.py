@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.content.models import ContentType
+from api.content.rich_text import RichText
 from api.errors import NotFound
 
 MOST_LISTED = 500
@@ -44,7 +45,7 @@ class RevisionResponse(RevisionSummary):
     """A revision as it was."""
 
     title: str
-    body: str
+    body: RichText
     type: ContentType
     platforms: list[str]
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from api.content.models import ComplianceStatus, ContentStatus, ContentType
+from api.content.rich_text import RichText, clean
 from wire.events import PLATFORM_PATTERN
 
 MAX_BODY_CHARACTERS = 200_000
@@ -33,7 +34,12 @@ def distinct(items: list[str]) -> list[str]:
 
 Storable = AfterValidator(storable)
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
-Body = Annotated[str, Field(max_length=MAX_BODY_CHARACTERS), Storable]
+Body = Annotated[
+    str,
+    Field(max_length=MAX_BODY_CHARACTERS, description="HTML; what is not on the allow-list is taken out"),
+    Storable,
+    AfterValidator(clean),
+]
 Platform = Annotated[str, Field(pattern=PLATFORM_PATTERN)]
 Platforms = Annotated[
     list[Platform], Field(max_length=MAX_PLATFORMS, json_schema_extra={"uniqueItems": True}), AfterValidator(distinct)
@@ -98,7 +104,7 @@ class ContentResponse(BaseModel):
     creator_id: UUID
     type: ContentType
     title: str
-    body: str
+    body: RichText
     platforms: list[str]
     status: ContentStatus
     quality_score: float | None = Field(description="0 to 10; null until the revision has been scored")
