@@ -44,9 +44,11 @@ def report(folder: Folder, state: State | None, *, running: bool, secrets: bool)
     """What `tallywire status --json` prints; credentials only where they are asked for."""
     if state is None:
         return {"running": False, "phase": "never started", "data": str(folder.root)}
+    stopped = [marker.read_text().strip() for marker in sorted(folder.run.glob("*.stopped.*"))]
+    phase = _phase(state, running=running)
     known: dict[str, object] = {
         "running": running,
-        "phase": _phase(state, running=running),
+        "phase": "standing still" if phase == "ready" and stopped else phase,
         "message": state.message,
         "data": str(folder.root),
         "kafka": state.kafka,
@@ -54,7 +56,7 @@ def report(folder: Folder, state: State | None, *, running: bool, secrets: bool)
         "addresses": addresses(state),
         "sign_in": {"email": first_run.EMAIL, "password_file": str(folder.secrets / first_run.PASSWORD)},
         "children": {name: _child(state, name, running=running) for name in state.children},
-        "notes": state.notes,
+        "notes": [*state.notes, *(stopped if running else ())],
     }
     if secrets:
         known["environment"] = state.environment

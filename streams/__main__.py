@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import faust
 import redis.asyncio
@@ -21,8 +22,10 @@ from streams.rejections import RejectionsProcessor
 from streams.retry import until_done
 from streams.runner import Runner
 from streams.snapshots import SnapshotsProcessor
+from streams.stretches import Stretches
 from wire import memory, telemetry
 from wire.settings import Settings, settings
+from wire.topics import Topic
 
 PROCESSORS = (EngagementProcessor, SnapshotsProcessor, RejectionsProcessor, ContentProcessor)
 
@@ -66,10 +69,17 @@ def main() -> None:
     mine = settings()
     mine.state_dir.mkdir(parents=True, exist_ok=True)
     ready = mine.state_dir / f"{mine.worker_name}.ready"
+
+    def marker(topic: Topic) -> Path:
+        return mine.state_dir / f"{mine.worker_name}.stopped.{topic.name}"
+
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     shared = _Shared(mine)
-    runners = [Runner(processor(), shared.doors, shared.epoch) for processor in PROCESSORS]
+    runners = [
+        Runner(of(), shared.doors, shared.epoch, Stretches(of.topic.name, mine.streams_bad_in_a_row, marker(of.topic)))
+        for of in PROCESSORS
+    ]
     app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close)
     log.info("starting", worker=mine.worker_name)
     worker = faust.Worker(app, loop=loop, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)

@@ -12,9 +12,10 @@ from streams.messages import Message
 from streams.rejections import UNREADABLE, of_message, store
 from streams.retry import until_done
 from streams.score import VERSION, plain, score, words
+from streams.stretches import Admit, anything
 from wire.commands import SCORE_CONTENT, Command, ScoreContent
 from wire.errors import Poison
-from wire.events import ContentEvent, Rejection, encode
+from wire.events import ContentEvent, encode
 from wire.ids import partition
 from wire.topics import CONTENT, FINDINGS
 
@@ -51,16 +52,17 @@ class ContentProcessor:
     async def assigned(self, positions: dict[int, int]) -> None:
         """Nothing is held between messages."""
 
-    async def process(self, messages: list[Message]) -> None:
+    async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Returns when the events are recorded, and the commands with their scores are on their way."""
         events: list[ContentEvent] = []
-        rejections: list[Rejection] = []
+        refused: list[tuple[Message, Poison]] = []
         for message in messages:
             try:
                 events.append(decode(message))
             except Poison as poison:
-                rejections.append(of_message(message, poison))
-        await store(self._doors, rejections)
+                refused.append((message, poison))
+        admit(refused)
+        await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if events:
             await self._record(events)
         issued_at = datetime.fromtimestamp(self._doors.now(), UTC)

@@ -25,6 +25,7 @@ from streams.repair import repair
 from streams.retry import until_done
 from streams.sinks.counters import Counters, Update, updates
 from streams.sinks.ledger import Ledger
+from streams.stretches import Admit, anything
 from wire import ids
 from wire.commands import RECORD_ENGAGEMENT, Command
 from wire.events import encode
@@ -67,11 +68,12 @@ class EngagementProcessor:
         self._written = dict(positions)
         await self._repair(positions)
 
-    async def process(self, messages: list[Message]) -> None:
+    async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
         if self._buckets.is_full:
             self._buckets = await self._ledger.begin()
         events, refused = await asyncio.to_thread(envelopes.read, messages, EVENTS.partitions, self._platforms)
+        admit(refused)
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if len(events.position):
             reached = {message.partition: message.position + 1 for message in messages}
@@ -100,7 +102,8 @@ class EngagementProcessor:
         _, lost = await asyncio.gather(aggregated, self._advance(changed, reached))
         await self._repair(lost)
         self._pending |= found(counted, changed)
-        self._accounts += await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
+        counts = await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
+        self._accounts += counts
         EVENTS_STORED.inc(fresh)
         EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
 

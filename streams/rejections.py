@@ -11,6 +11,7 @@ import msgspec
 from streams.doors import Doors
 from streams.messages import Message
 from streams.retry import until_done
+from streams.stretches import Admit, anything
 from wire.errors import Poison
 from wire.events import Rejection
 from wire.topics import REJECTIONS
@@ -49,15 +50,17 @@ class RejectionsProcessor:
     async def assigned(self, positions: dict[int, int]) -> None:
         """Nothing is held between messages."""
 
-    async def process(self, messages: list[Message]) -> None:
+    async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Returns when every rejection is stored; a message that does not decode is itself a rejection."""
         rows: list[Rejection] = []
+        refused: list[tuple[Message, Poison]] = []
         for message in messages:
             try:
                 rows += [storable(rejection) for rejection in decode(message)]
             except Poison as poison:
-                rows.append(of_message(message, poison))
-        await store(self._doors, rows)
+                refused.append((message, poison))
+        admit(refused)
+        await store(self._doors, [*rows, *(of_message(message, poison) for message, poison in refused)])
 
     async def settle(self) -> None:
         """Nothing is left: `process` waits for the store."""

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -16,6 +17,7 @@ from streams import positions
 from streams.doors import Doors
 from streams.intake import Intake
 from streams.messages import Message, position
+from streams.stretches import Admit, Stretch, Stretches, anything, refused_before
 from wire.telemetry import FLUSH_SECONDS
 from wire.topics import Topic
 
@@ -39,8 +41,9 @@ class Processor(Protocol):
     async def assigned(self, positions: dict[int, int]) -> None:
         """These partitions, and no others, come next, from these positions on."""
 
-    async def process(self, messages: list[Message]) -> None:
-        """Returns when the effects are durable, or will be after the next `settle`."""
+    async def process(self, messages: list[Message], admit: Admit) -> None:
+        """Returns when the effects are durable, or will be after the next `settle`. Calls `admit` before any effect
+        with the messages that it will set aside, and lets what that raises pass."""
 
     async def settle(self) -> None:
         """Returns when every effect of what was processed before the call is durable; nothing to do for those whose
@@ -51,12 +54,17 @@ class Runner:
     """One processor, its topic and its positions."""
 
     def __init__(
-        self, processor: Processor, doors: Callable[[], Awaitable[Doors]], epoch: Callable[[], Awaitable[int]]
+        self,
+        processor: Processor,
+        doors: Callable[[], Awaitable[Doors]],
+        epoch: Callable[[], Awaitable[int]],
+        stretches: Stretches,
     ):
         self.topic = processor.topic
         self._processor = processor
         self._open_doors = doors
         self._find_epoch = epoch
+        self._stretches = stretches
         self._intake = Intake(processor.max_messages, processor.every_s)
         self._one_at_a_time = asyncio.Lock()
         self._one_settles = asyncio.Lock()
@@ -90,6 +98,8 @@ class Runner:
             stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
             self._next = {partition: stored.get(partition, 0) for partition in partitions}
             self._stored = dict(self._next)
+            most = self._stretches.most
+            self._stretches.begin(await refused_before(self.doors.clickhouse, self.topic.name, self._next, most))
             await self._processor.assigned({p: position(self._epoch, offset) for p, offset in self._next.items()})
             _log.info("assigned", topic=self.topic.name, epoch=self._epoch, offsets=self._next)
             return dict(self._next)
@@ -109,6 +119,7 @@ class Runner:
     async def _flush_for_ever(self) -> None:
         with self._or_end("processing"):
             while True:
+                await self._stretches.going.wait()
                 await self.flush(await self._intake.take())
 
     async def flush(self, events: list[Any]) -> None:
@@ -122,10 +133,20 @@ class Runner:
         messages = self._ours_in_order([event.message for event in events])
         if messages:
             with FLUSH_SECONDS.time():
-                await self._processor.process(messages)
+                messages = await self._processed(messages)
             for message in messages:
                 self._next[message.partition] = message.offset + 1
                 self._counted_ms[message.partition] = message.timestamp_ms
+
+    async def _processed(self, messages: list[Message]) -> list[Message]:
+        """Process them; where a stretch of them is all bad, only those before it. Answers what was processed."""
+        try:
+            await self._processor.process(messages, partial(self._stretches.admit, messages))
+        except Stretch as stretch:
+            if stretch.before:
+                await self._processor.process(stretch.before, anything)
+            return stretch.before
+        return messages
 
     def _ours_in_order(self, records: list[Any]) -> list[Message]:
         expected = dict(self._next)

@@ -13,6 +13,7 @@ from streams.messages import Message
 from streams.rejections import NOBODY, UNREADABLE, of_message, store
 from streams.retry import until_done
 from streams.sql import question
+from streams.stretches import Admit, anything
 from wire.commands import RECORD_SNAPSHOTS, Command, RecordSnapshots, SnapshotTotal
 from wire.counters import KEEP_LATEST, SNAPSHOTS_WHOLE, snapshots_key
 from wire.errors import Poison
@@ -48,10 +49,11 @@ class SnapshotsProcessor:
         """Nothing is held between messages; but Redis may have lost what it held."""
         await self._repair()
 
-    async def process(self, messages: list[Message]) -> None:
+    async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Returns when every store has the snapshots, and the command that tells PostgreSQL is on its way."""
-        snapshots, rejections = read(messages)
-        await store(self._doors, rejections)
+        snapshots, rejections, refused = read(messages)
+        admit(refused)
+        await store(self._doors, [*rejections, *(of_message(message, poison) for message, poison in refused)])
         if snapshots:
             await self._insert(snapshots)
             await self._repair()
@@ -97,15 +99,16 @@ class SnapshotsProcessor:
         await until_done("reporting snapshots", lambda: send(FINDINGS.name, encode(made), UUID(made.key).bytes, to))
 
 
-def read(messages: Iterable[Message]) -> tuple[list[Snapshot], list[Rejection]]:
-    """Messages -> their snapshots, and a rejection for each message or snapshot that cannot be one."""
+def read(messages: Iterable[Message]) -> tuple[list[Snapshot], list[Rejection], list[tuple[Message, Poison]]]:
+    """Messages -> their snapshots, a rejection for each that cannot be one, and the messages that hold none."""
     snapshots: list[Snapshot] = []
     rejections: list[Rejection] = []
+    refused: list[tuple[Message, Poison]] = []
     for message in messages:
         try:
             found = _snapshots.decode(message.value)
         except UNREADABLE as error:
-            rejections.append(of_message(message, Poison("undecodable_snapshots", str(error)[:500])))
+            refused.append((message, Poison("undecodable_snapshots", str(error)[:500])))
             continue
         for item, snapshot in enumerate(found):
             if detail := fault(snapshot):
@@ -113,7 +116,7 @@ def read(messages: Iterable[Message]) -> tuple[list[Snapshot], list[Rejection]]:
                 rejections.append(of_message(message, poison, item, snapshot.organization_id))
             else:
                 snapshots.append(msgspec.structs.replace(snapshot, captured_at=whole_ms(snapshot.captured_at)))
-    return snapshots, rejections
+    return snapshots, rejections, refused
 
 
 def fault(snapshot: Snapshot) -> str:

@@ -58,6 +58,10 @@ class Settings(BaseSettings):
         64 * 1024 * 1024, gt=0, description="request bodies under way at one collector; more is answered 503"
     )
 
+    streams_bad_in_a_row: int = Field(
+        20, ge=0, description="bad messages of a partition, one after the other, before processing stops; 0: never"
+    )
+
     host: str = "127.0.0.1"
     port: int = Field(0, description="where this process listens; 0 is the folder's default")
     metrics_port: int = Field(0, description="where this process serves /metrics; 0 serves none")

@@ -18,6 +18,7 @@ EVENTS_IN_FLIGHT: Final = Gauge(
 )
 EVENTS_STORED: Final = Counter("streams_events_stored", "Events counted for the first time")
 EVENTS_DUPLICATE: Final = Counter("streams_events_duplicate", "Events that were counted already")
+STOPPED: Final = Gauge("streams_stopped", "1 while a topic is not read, since all input of a stretch is bad", ["topic"])
 FLUSH_SECONDS: Final = Histogram("streams_flush_seconds", "One flush, ledger to projections")
 OUTBOX_RELAYED: Final = Counter("bridges_outbox_relayed", "Outbox rows confirmed by RabbitMQ")
 OUTBOX_PENDING: Final = Gauge("bridges_outbox_pending", "Outbox rows not yet confirmed by RabbitMQ")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from streams.freshness import as_of_ms
 from streams.messages import Message, position
 from streams.positions import load
 from streams.runner import GapError, Runner
+from streams.stretches import Admit, Stretches
 from wire.topics import Topic
 
 TOPIC = Topic("test.runner", 2, "numbers")
@@ -48,7 +50,7 @@ class Numbers:
     async def assigned(self, positions: dict[int, int]) -> None:
         self.calls.append(f"assigned {sorted(positions)}")
 
-    async def process(self, messages: list[Message]) -> None:
+    async def process(self, messages: list[Message], admit: Admit) -> None:
         self.seen += [(m.partition, m.offset) for m in messages]
 
     async def settle(self) -> None:
@@ -56,7 +58,7 @@ class Numbers:
 
 
 @pytest.fixture
-async def runner(doors: Doors, request: pytest.FixtureRequest) -> Runner:
+async def runner(doors: Doors, request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
     epoch = 1_780_000_000 + abs(hash(request.node.nodeid)) % 1_000_000
 
     async def same() -> Doors:
@@ -65,7 +67,7 @@ async def runner(doors: Doors, request: pytest.FixtureRequest) -> Runner:
     async def epoch_of() -> int:
         return epoch
 
-    made = Runner(Numbers(), same, epoch_of)
+    made = Runner(Numbers(), same, epoch_of, Stretches(TOPIC.name, 5, tmp_path / "stopped"))
     await made.start()
     return made
 

@@ -131,9 +131,9 @@ def test_a_message_that_does_not_decode_is_rejected_and_the_others_are_read() ->
     good = message([snapshot(uuid4(), uuid4(), 1)])
     for value in (b"", b"{}", b"\xff", b"[1]", b"[" * 200_000):
         bad = Message(SNAPSHOTS.name, 2, 5, 1005, None, value, 1_700_000_000_000)
-        snapshots, rejections = read([bad, good])
-        assert len(snapshots) == 1
-        assert [(each.reason, each.place) for each in rejections] == [("undecodable_snapshots", 5)]
+        snapshots, rejections, refused = read([bad, good])
+        assert (len(snapshots), rejections) == (1, [])
+        assert [(each.offset, poison.reason) for each, poison in refused] == [(5, "undecodable_snapshots")]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3))), st.randoms())
