@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "import": "imports:app",
     "verify": "verify:verify",
     "recount": "recount:recount",
+    "rejections": "rejections:rejections",
     "audit": "audit:app",
     "commands": "commands:app",
     "token": "token:token",

@@ -22,6 +22,8 @@ from wire.settings import Settings
 NOBODY: Final = UUID(int=0)
 """The organization of what names none, such as an envelope that cannot be read."""
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+NOT_A_TERMINAL: Final = 300
+"""Columns of the table where no person looks at it: as many as it needs."""
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,7 +51,8 @@ def rejections(
         told = {"reasons": {row["reason"]: row["count"] for row in reasons}, "rejections": found}
         typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
     else:
-        _print(Console(highlight=False, soft_wrap=True), reasons, found)
+        console = Console(highlight=False, markup=False)
+        _print(console if console.is_terminal else Console(markup=False, width=NOT_A_TERMINAL), reasons, found)
 
 
 def organizations(named: str) -> list[UUID]:
@@ -93,13 +96,13 @@ def _print(console: Console, reasons: list[dict[str, Any]], found: list[dict[str
         whose = "none" if row["organization_id"] == NOBODY else str(row["organization_id"])
         at = f"{row['rejected_at']:%Y-%m-%d %H:%M:%S}"
         table.add_row(at, whose, row["source"], str(row["place"]), row["reason"], _plain(row["detail"]))
-    console.print(table, markup=False)
+    console.print(table)
     total = sum(row["count"] for row in reasons)
     by_reason = ", ".join(f"{row['reason']} {row['count']:,}" for row in reasons)
-    console.print(f"{len(found):,} of {total:,} refused: {by_reason}", markup=False)
+    console.print(f"{len(found):,} of {total:,} refused: {by_reason}")
 
 
 def _plain(text: str) -> str:
-    """Text from outside that cannot steer the terminal, nor look like markup."""
+    """Text from outside that cannot steer the terminal."""
     shown = "".join(character if character.isprintable() else "�" for character in text)
-    return (shown if len(shown) <= 100 else shown[:99] + "…").replace("[", r"\[")
+    return shown if len(shown) <= 100 else shown[:99] + "…"
