@@ -105,6 +105,7 @@ CASES = {
     ("GET", "/api/v1/content/{id}"): Case(ids=of("draft")),
     ("PUT", "/api/v1/content/{id}"): Case(Permission.EDIT_ANY_CONTENT, {"title": "changed"}, of("draft")),
     ("GET", "/api/v1/content/{id}/stats"): Case(ids=of("draft")),
+    ("GET", "/api/v1/content/{id}/readers"): Case(ids=of("draft")),
     ("POST", "/api/v1/content/{id}/submit"): Case(Permission.SUBMIT_CONTENT, ids=of("draft")),
     ("POST", "/api/v1/content/{id}/approve"): Case(Permission.APPROVE_CONTENT, ids=of("pending")),
     ("POST", "/api/v1/content/{id}/reject"): Case(Permission.APPROVE_CONTENT, {"reason": "no"}, of("pending")),

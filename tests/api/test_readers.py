@@ -29,7 +29,7 @@ def clickhouse(settings) -> Any:
 
 def store(client, organization: UUID, content: UUID, events: list[tuple[UUID, datetime, str, bool]]) -> None:
     """Events (id, minute, actor, robot) in the ledger, and in the aggregates."""
-    columns = ["organization_id", "content_id", "minute", "id", "kind", "platform", "robot", "actor", "position"]
+    columns = ["organization_id", "content_id", "minute", "id", "kind", "platform", "robot", "actor", "precedence"]
     rows = [[organization, content, at, id_, "view", "web", robot, actor, 1] for id_, at, actor, robot in events]
     client.insert("engagement_events", rows, columns)
     minutes: dict[datetime, set[UUID]] = defaultdict(set)
@@ -92,13 +92,13 @@ async def test_a_day_with_more_events_than_the_stated_number_is_estimated_and_sa
     """
     asked = {"o": team.id, "c": piece}
     ledger = insert.format(
-        table="engagement_events (organization_id, content_id, minute, id, kind, platform, actor, position)",
+        table="engagement_events (organization_id, content_id, minute, id, kind, platform, actor, precedence)",
         columns="toDateTime('2026-03-01 10:00:00', 'UTC') + 86400 * (number < 500), generateUUIDv4(), 'view', 'web', "
         "concat('reader ', toString(intDiv(number, 2))), 1 FROM numbers(200500)",
     )
     minutes = insert.format(
         table="engagement_minutes (organization_id, content_id, minute, platform, kind, count)",
-        columns="toDateTime('2026-03-01 10:00:00', 'UTC') + 86400 * number, 'web', 'view', if(number, 500, 200000) "
+        columns="toDateTime('2026-03-01 10:00:00', 'UTC') + 86400 * number, 'web', 'view', if(number = 1, 500, 200000) "
         "FROM numbers(2)",
     )
     for statement in (ledger, minutes):

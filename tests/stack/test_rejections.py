@@ -1,4 +1,4 @@
-"""`tallywire rejections`: an operator sees those of everybody and of nobody, and nothing in them steers the terminal."""
+"""`tallywire rejections`: an operator sees everybody's and nobody's; nothing in them steers the terminal."""
 
 import asyncio
 import json
@@ -100,4 +100,3 @@ def test_times_are_ago_or_in_utc() -> None:
     assert time_of("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
     assert time_of("2026-03-01T12:30+02:00", now) == datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
     assert time_of("soon", now) is None
-
