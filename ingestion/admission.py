@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 from ingestion.problems import Problem, unavailable
@@ -47,6 +47,12 @@ class Rates:
         return min(self.events_per_second, tokens + (self.clock() - at) * self.events_per_second)
 
 
+REQUEST_BYTES: Final = 16 * 1024
+"""What a request takes beside its body: its headers, and the objects of its connection and its answer."""
+EVENT_BYTES: Final = 512
+"""What an event takes beside its texts, from when it was parsed until it is in an envelope."""
+
+
 @dataclass(slots=True)
 class Memory:
     """A bound on the bytes of all requests that are being read or wait for Kafka."""
@@ -55,8 +61,10 @@ class Memory:
     used_bytes: int = 0
 
     def hold(self) -> "Held":
-        """A request's share, empty at first; given back when its block ends."""
-        return Held(self)
+        """A request's share, given back when its block ends. Raises Problem 503 where nothing is left for it."""
+        held = Held(self)
+        held.grow_to(REQUEST_BYTES)
+        return held
 
 
 @dataclass(slots=True)

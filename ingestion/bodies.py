@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from ingestion.admission import Held
+from ingestion.admission import REQUEST_BYTES, Held
 from ingestion.problems import Problem, malformed, too_large
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,11 +29,11 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], held: Held) -> 
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b"gzip"}:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body plain or as gzip.", accept_encoding="gzip")
-    held.grow_to(_declared(headers))
+    held.grow_to(REQUEST_BYTES + _declared(headers))
     body = await _read_raw(receive, held)
     if encoding == b"gzip":
         unpacked = gunzip(body, MAX_BODY_BYTES)
-        held.grow_to(len(body) + len(unpacked))
+        held.grow_to(REQUEST_BYTES + len(body) + len(unpacked))
         return unpacked
     return body
 
@@ -75,7 +75,7 @@ async def _read_raw(receive: Receive, held: Held) -> bytes:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise too_large(f"A body may have {MAX_BODY_BYTES} bytes; send fewer events at a time.")
-        held.grow_to(size)
+        held.grow_to(REQUEST_BYTES + size)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)

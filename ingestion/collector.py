@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ingestion import bodies, in_flight, parse, rejections, uploads
 from ingestion.accounts_table import AccountsTable
-from ingestion.admission import Memory, Rates
+from ingestion.admission import EVENT_BYTES, REQUEST_BYTES, Memory, Rates
 from ingestion.bodies import JSON, NDJSON, Receive
 from ingestion.claims import Claims
 from ingestion.contents import Contents
@@ -53,16 +53,17 @@ class Collector:
 
     async def events(self, request: Request) -> Answer:
         """POST /v1/events: 202 once Kafka has every accepted event and every refusal."""
-        key = await self._admit(request, EVENTS, HISTORY)
-        lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
         with self.memory.hold() as held:
+            key = await self._admit(request, EVENTS, HISTORY)
+            lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
             body = await bodies.read(request.receive, request.headers, held)
             batch = parse.parse(body, lines=lines)
+            held.grow_to(REQUEST_BYTES + len(body) + EVENT_BYTES * len(batch.events))
             sent, refused, now_ms = len(batch.events), batch.refused, self._now_ms()
             self.rates.charge(key.organization_id, sent + len(refused))
             unknown = await self.contents.unknown(key.organization_id, [event.content_id for event in batch.events])
             adding = self.commit.add(Sent(key.organization_id, batch, now_ms, HISTORY in key.rights, unknown))
-            del body, batch
+            del body, batch  # the group lets go of the events once they are in envelopes, which may wait for Kafka
             try:
                 judged = await adding
                 refused = sorted((*refused, *judged))
@@ -113,9 +114,9 @@ class Collector:
     @asynccontextmanager
     async def _upload(self, request: Request) -> AsyncIterator[tuple[WriteKey, bytes]]:
         """The key and the body of an upload, held until it is done; Kafka's absence within is a 503."""
-        key = await self._admit(request, HISTORY)
-        bodies.media_type(request.headers, (JSON,))
         with self.memory.hold() as held:
+            key = await self._admit(request, HISTORY)
+            bodies.media_type(request.headers, (JSON,))
             try:
                 yield key, await bodies.read(request.receive, request.headers, held)
             except Transient as error:
