@@ -10,10 +10,13 @@ from fastapi import APIRouter, FastAPI
 from api import handlers, health
 from api.api_keys.endpoints import router as api_keys_router
 from api.approvals.endpoints import router as policies_router
+from api.assignments.endpoints import router as assignments_router
 from api.auth.endpoints import keys_router
 from api.auth.endpoints import router as auth_router
 from api.commands.endpoints import router as commands_router
+from api.comments.endpoints import router as comments_router
 from api.content.actions import router as actions_router
+from api.content.batch import router as batch_router
 from api.content.endpoints import router as content_router
 from api.doors import open_doors
 from api.edge import Edge
@@ -43,6 +46,9 @@ ROUTERS: Final = (
     organizations_router,
     api_keys_router,
     content_router,
+    batch_router,
+    comments_router,
+    assignments_router,
     actions_router,
     policies_router,
     audit_router,

@@ -42,8 +42,11 @@ class ContentState(msgspec.Struct, frozen=True, kw_only=True):
     status: str
 
 
-class ContentEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """`content.created`, `content.updated`, ...: written to the outbox in the transaction of the change."""
+class ContentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`content.created`, `content.updated`, ...: written to the outbox in the transaction of the change.
+
+    `assignee_id` and `due_at` are those of the assignment that `content.reminder_due` reminds of.
+    """
 
     id: UUID
     type: str
@@ -53,6 +56,8 @@ class ContentEvent(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: UUID
     at: datetime
     content: ContentState
+    assignee_id: UUID | None = None
+    due_at: datetime | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

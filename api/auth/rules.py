@@ -15,6 +15,8 @@ class Permission(StrEnum):
     EDIT_ANY_CONTENT = "edit content of others"
     SUBMIT_CONTENT = "submit, publish, archive or restore content"
     APPROVE_CONTENT = "approve or reject content"
+    ASSIGN_CONTENT = "assign content to people"
+    COMMENT = "comment on content"
     MANAGE_POLICIES = "manage approval policies"
     READ_AUDIT = "read the audit trail"
     IMPORT_CONTENT = "import content"
@@ -37,6 +39,8 @@ ROLES: Final = {
     Permission.EDIT_ANY_CONTENT: EDITORS,
     Permission.SUBMIT_CONTENT: EDITORS,
     Permission.APPROVE_CONTENT: APPROVERS,
+    Permission.ASSIGN_CONTENT: EDITORS | APPROVERS,
+    Permission.COMMENT: EDITORS | APPROVERS,
     Permission.MANAGE_POLICIES: ADMINS,
     Permission.READ_AUDIT: ADMINS,
     Permission.IMPORT_CONTENT: ADMINS,

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.caller import Caller, Session, Signed
 from api.auth.reader import reading
 from api.auth.rules import Permission, require
 from api.auth.service import signed_in
-from api.content import bulk, catalogue, live, readers, service, stats
+from api.content import bulk, catalogue, live, readers, revisions, service, stats
 from api.content.conditions import Tags, unless_known, unless_stale
 from api.content.filters import ContentListQuery
 from api.content.representation import answer
@@ -23,6 +23,7 @@ from api.content.schemas import (
     ImportedResponse,
 )
 from api.doors import OpenDoors
+from api.idempotency import Once
 from api.openapi import RATE_LIMIT_HEADERS, problems
 
 router = APIRouter(prefix="/content", tags=["content"])
@@ -36,15 +37,21 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "it is wha
     "",
     status_code=201,
     response_model=ContentResponse,
-    responses={**CREATED, **problems(400, 401, 403, 413, 422, 429)},
+    responses={**CREATED, **problems(400, 401, 403, 409, 413, 422, 429)},
 )
-async def create(doors: OpenDoors, session: Session, caller: Caller, request: ContentCreateRequest) -> Response:
+async def create(
+    doors: OpenDoors, session: Session, caller: Caller, request: ContentCreateRequest, once: Once
+) -> Response:
     """Create new content, a draft. At most 100 an hour for each user."""
     require(caller, Permission.CREATE_CONTENT)
-    standing = await doors.creations.spend(caller.id)
-    made = answer(await service.create(session, caller, request), 201)
-    made.headers.update(standing)
-    return made
+
+    async def make() -> Response:
+        standing = await doors.creations.spend(caller.id)
+        made = answer(await service.create(session, caller, request), 201)
+        made.headers.update(standing)
+        return made
+
+    return await once(make)
 
 
 @router.get("", response_model=ContentListResponse, responses=problems(400, 401))
@@ -89,6 +96,25 @@ async def update(
 ) -> Response:
     """Update content: its owner may, and editors and administrators. What is not named stays as it is."""
     return answer(await service.update(session, caller, id, request))
+
+
+@router.post(
+    "/{id}/revisions/{number}/restore",
+    response_model=ContentResponse,
+    responses={**SHOWN, **problems(400, 401, 403, 404, 409, 412)},
+    dependencies=[Depends(unless_stale)],
+)
+async def restore_revision(
+    session: Session,
+    caller: Caller,
+    id: UUID,  # noqa: A002 - the path's own name
+    number: Annotated[int, Path(ge=1, le=2**31 - 1)],
+) -> Response:
+    """Make the text of an old revision the newest one: an update like any other, so it needs approval anew."""
+    piece = await service.find(session, caller, id)
+    old = await revisions.find(session, piece.id, number)
+    request = ContentUpdateRequest(type=old.type, title=old.title, body=old.body, platforms=old.platforms)
+    return answer(await service.update(session, caller, id, request, restored=number))
 
 
 @router.get("/{id}/stats", responses=problems(400, 401, 404))

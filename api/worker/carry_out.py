@@ -79,5 +79,6 @@ async def _done(connection: asyncpg.Connection, command: Command) -> bool:
 
 
 async def forget(pool: asyncpg.Pool) -> None:
-    """Drop notes of commands so old that no queue holds them any more."""
+    """Drop notes of commands so old that no queue holds them any more, and answers that nobody may ask for again."""
     await pool.execute(_FORGET)
+    await pool.execute("SELECT forget_idempotency_keys()")

@@ -13,6 +13,7 @@ import wire.rabbitmq
 from api.worker.carry_out import forget
 from api.worker.consume import serve
 from api.worker.patience import again_and_again
+from api.worker.reminders import remind_next
 from api.worker.retry import retry_next
 from api.worker.schedule import issue_next
 from wire.errors import Transient
@@ -49,6 +50,7 @@ async def _session(settings: Settings) -> None:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_forget_old(pool))
                 both.create_task(again_and_again(pool, LOOK_EVERY_S, issue_next))
+                both.create_task(again_and_again(pool, LOOK_EVERY_S, remind_next))
                 both.create_task(again_and_again(pool, LOOK_EVERY_S, retry_next))
                 both.create_task(serve(connection, pool, lambda: touch(settings)))
         finally:

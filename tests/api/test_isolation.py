@@ -41,8 +41,8 @@ class Case:
     """How a route is asked so that it would answer: `permission` None means every role may.
 
     `{name}` in the path, the query and the body stands for the id of a row of that kind in `ids`, `{new}` for a new id.
-    `owner` is the role whose row it is, where others of the organization do not see it; `instead` is what is answered
-    where the route does not succeed without more than one request.
+    `owner` is the role whose row it is, where others of the organization are answered `others`; `instead` is what is
+    answered where the route does not succeed without more than one request.
     """
 
     permission: Permission | None = None
@@ -50,6 +50,7 @@ class Case:
     ids: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
     owner: str = ""
+    others: int = 404
     instead: int = 0
     narrowing: bool = False
     """the ids only narrow a list: with one that is not there it is empty, and that is no error"""
@@ -59,8 +60,14 @@ def of(kind: str) -> dict[str, str]:
     return {"id": kind}
 
 
+def on_draft(**kinds: str) -> dict[str, str]:
+    """Rows that belong to a draft, which is made first."""
+    return {"id": "draft", **kinds}
+
+
 PASSWORD = "correct horse battery staple"
 PIECE = {"type": "custom", "title": "by a test"}
+SAID = {"body": "by a test"}
 POLICY = {"type": "custom", "steps": ["approver"]}
 TIME = {"scheduled_at": "2999-01-01T00:00:00Z"}
 KEY = {"name": "k", "rights": ["events"]}
@@ -119,6 +126,36 @@ CASES = {
     ("GET", "/api/v1/content/{id}/revisions"): Case(ids=of("draft")),
     ("GET", "/api/v1/content/{id}/revisions/{first}...{last}"): Case(ids=of("draft")),
     ("GET", "/api/v1/content/{id}/revisions/{number}"): Case(ids=of("draft")),
+    ("POST", "/api/v1/content/{id}/revisions/{number}/restore"): Case(Permission.EDIT_ANY_CONTENT, ids=of("draft")),
+    ("POST", "/api/v1/content/bulk/actions"): Case(
+        body={"action": "assign", "ids": ["{ids}"], "assignee_id": "{assignee_id}"},
+        ids={"ids": "draft", "assignee_id": "viewer"},
+        narrowing=True,
+    ),
+    ("GET", "/api/v1/content/{id}/comments"): Case(ids=of("draft")),
+    ("POST", "/api/v1/content/{id}/comments"): Case(
+        Permission.COMMENT, {**SAID, "parent_id": "{parent_id}"}, {"id": "draft", "parent_id": "comment"}
+    ),
+    ("PUT", "/api/v1/content/{id}/comments/{comment_id}"): Case(
+        Permission.COMMENT, SAID, on_draft(comment_id="comment"), owner="editor", others=403
+    ),
+    ("DELETE", "/api/v1/content/{id}/comments/{comment_id}"): Case(
+        Permission.COMMENT, ids=on_draft(comment_id="comment"), owner="editor", others=403
+    ),
+    ("POST", "/api/v1/content/{id}/comments/{comment_id}/resolve"): Case(
+        Permission.COMMENT, ids=on_draft(comment_id="comment")
+    ),
+    ("POST", "/api/v1/content/{id}/comments/{comment_id}/reopen"): Case(
+        Permission.COMMENT, ids=on_draft(comment_id="resolved")
+    ),
+    ("GET", "/api/v1/assignments"): Case(ids={"user_id": "viewer"}, query="?user_id={user_id}", narrowing=True),
+    ("GET", "/api/v1/content/{id}/assignees"): Case(ids=of("draft")),
+    ("PUT", "/api/v1/content/{id}/assignees/{user_id}"): Case(
+        Permission.ASSIGN_CONTENT, {"due_at": TIME["scheduled_at"]}, on_draft(user_id="viewer")
+    ),
+    ("DELETE", "/api/v1/content/{id}/assignees/{user_id}"): Case(
+        Permission.ASSIGN_CONTENT, ids=on_draft(user_id="assignee")
+    ),
     ("GET", "/api/v1/audit"): Case(Permission.READ_AUDIT),
     ("GET", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES),
     ("PUT", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES, POLICY),
@@ -142,6 +179,11 @@ KINDS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "approved": (NEW_PIECE, SUBMITTED, APPROVED),
     "scheduled": (NEW_PIECE, SUBMITTED, APPROVED, ("editor", "/api/v1/content/{made}/schedule", TIME)),
     "archived": (NEW_PIECE, ("editor", "/api/v1/content/{made}/archive", None)),
+    "comment": (("editor", "/api/v1/content/{id}/comments", SAID),),
+    "resolved": (
+        ("editor", "/api/v1/content/{id}/comments", SAID),
+        ("editor", "/api/v1/content/{id}/comments/{made}/resolve", None),
+    ),
     "write_key": (("super_admin", "/api/v1/write-keys", KEY),),
     "api_key": (("super_admin", "/api/v1/api-keys", API_KEY),),
     "invitation": (("super_admin", "/api/v1/invitations", GUEST),),
@@ -213,7 +255,7 @@ OTHERWISE: dict[str, Any] = {}
 """Kinds that are not made through the API, but by a function of the team."""
 
 
-async def make(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID:
+async def make(client: httpx2.AsyncClient, kind: str, team: Any, made_before: Mapping[str, UUID]) -> UUID:
     """A row of this team's, made through the API; a role is the person who has it."""
     if kind in OTHERWISE:
         return await OTHERWISE[kind](team)
@@ -226,18 +268,27 @@ async def make(client: httpx2.AsyncClient, kind: str, team: Any) -> UUID:
         token = (await client.post("/api/v1/auth/token", data=form)).json()["access_token"]
         listed = await client.get("/api/v1/sessions", headers={"Authorization": f"Bearer {token}"})
         return UUID(listed.json()[0]["id"])
+    if kind == "assignee":
+        address = f"/api/v1/content/{made_before['id']}/assignees/{team.viewer.id}"
+        assert (await client.put(address, json={}, headers=team.editor.headers)).is_success
+        return UUID(str(team.viewer.id))
     made = ""
     for role, address, body in KINDS[kind]:
         headers = team.people[role].headers
         sent = json.loads(json.dumps(body).replace("{new}", str(new_id())))
-        answer = await client.post(address.replace("{made}", made), json=sent, headers=headers)
+        answer = await client.post(
+            address.replace("{made}", made).replace("{id}", str(made_before.get("id"))), json=sent, headers=headers
+        )
         assert answer.is_success, answer.text
         made = made or answer.json()["id"]
     return UUID(made)
 
 
 async def rows_for(client: httpx2.AsyncClient, route: tuple[str, str], team: Any) -> dict[str, UUID]:
-    return {name: await make(client, kind, team) for name, kind in CASES[route].ids.items()}
+    rows: dict[str, UUID] = {}
+    for name, kind in CASES[route].ids.items():
+        rows[name] = await make(client, kind, team, rows)
+    return rows
 
 
 async def ask(
@@ -273,7 +324,7 @@ def expected(route: tuple[str, str]) -> dict[str, int]:
     case = CASES[route]
     allowed = ROLES[case.permission] if case.permission else set(Role)
     answers = {role.value: (case.instead or success) if role in allowed else 403 for role in Role}
-    return {role: answer if case.owner in {"", role} else 404 for role, answer in answers.items()}
+    return {role: answer if case.owner in {"", role} else case.others for role, answer in answers.items()}
 
 
 @pytest.mark.parametrize("route", CLOSED, ids=" ".join)

@@ -43,7 +43,7 @@ CREATE TABLE assignments (
     FOREIGN KEY (organization_id, assigned_by) REFERENCES users (organization_id, id)
 );
 CREATE INDEX assignments_of_user ON assignments (organization_id, user_id, due_at, content_id);
-CREATE INDEX assignments_to_remind ON assignments (remind_at) WHERE reminded_at IS NULL AND remind_at IS NOT NULL;
+CREATE INDEX assignments_to_remind ON assignments (remind_at) WHERE reminded_at IS NULL;
 
 CREATE TABLE idempotency_keys (
     organization_id uuid NOT NULL,
@@ -76,14 +76,16 @@ GRANT SELECT, INSERT, UPDATE (fingerprint, status, headers, body, created_at) ON
 
 -- Two things look across organizations, each through one function that sees no more than what it is for: assignments
 -- whose time has come, and keys that are too old to be asked for again.
-CREATE POLICY due ON assignments TO CURRENT_USER USING (remind_at <= clock_timestamp() AND reminded_at IS NULL)
+CREATE POLICY due ON assignments FOR SELECT TO CURRENT_USER USING (remind_at <= now());
+CREATE POLICY told ON assignments FOR UPDATE TO CURRENT_USER USING (remind_at <= now() AND reminded_at IS NULL)
 WITH CHECK (true);
 CREATE FUNCTION take_due_reminders(most integer) RETURNS SETOF assignments
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    UPDATE assignments SET reminded_at = clock_timestamp()
-    FROM (SELECT content_id AS piece, user_id AS person FROM assignments
-          WHERE remind_at <= clock_timestamp() AND reminded_at IS NULL AND remind_at IS NOT NULL
-          ORDER BY remind_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED) AS due
+    WITH due AS MATERIALIZED (
+        SELECT content_id AS piece, user_id AS person FROM assignments
+        WHERE remind_at <= now() AND reminded_at IS NULL
+        ORDER BY remind_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED)
+    UPDATE assignments SET reminded_at = clock_timestamp() FROM due
     WHERE content_id = due.piece AND user_id = due.person
     RETURNING assignments.*
 $$;
