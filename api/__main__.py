@@ -1,11 +1,11 @@
-"""`python -m api serve | work | migrate | bootstrap | openapi | permissions`."""
+"""`python -m api serve | work | migrate | bootstrap | rotate-keys | openapi | permissions`."""
 
 import asyncio
 import json
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import asyncpg
 import typer
@@ -69,6 +69,7 @@ def bootstrap(
     organization: Annotated[str, typer.Option(help="the first organization's name")],
     email: Annotated[str, typer.Option(help="its administrator's address")],
     slug: Annotated[str | None, typer.Option(help="its name in addresses", show_default="made of the name")] = None,
+    super_admin: Annotated[bool, typer.Option("--super-admin", help="who may enter every organization")] = False,
 ) -> None:
     """Make signing keys, an organization and its administrator, unless they are there already.
 
@@ -81,10 +82,38 @@ def bootstrap(
     telemetry.start("api")
     password = os.environ.get("TALLYWIRE_ADMIN_PASSWORD") or sys.stdin.readline().rstrip("\n")
     try:
-        made = asyncio.run(make(settings(), organization=organization, slug=slug, email=email, password=password))
+        made = asyncio.run(
+            make(
+                settings(),
+                organization=organization,
+                slug=slug,
+                email=email,
+                password=password,
+                role="super_admin" if super_admin else "org_admin",
+            )
+        )
     except (ValueError, OSError, asyncpg.PostgresError) as error:
         raise SystemExit(f"not made: {error}") from error
     typer.echo(msgspec.json.encode(made).decode())
+
+
+@app.command()
+def rotate_keys(
+    step: Annotated[
+        Literal["add", "use", "retire"],
+        typer.Argument(help="in this order, each once all processes have restarted after the one before"),
+    ],
+) -> None:
+    """Change the keys that sign access tokens: add one that only verifies, use it to sign, retire the others.
+
+    Prints the key ids, the one that signs first. Processes read the file when they start; docs/signing-in.md says more.
+    """
+    from api.auth.rotation import rotate
+
+    try:
+        typer.echo("\n".join(rotate(settings().signing_keys_file, step)))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"not rotated: {error}") from error
 
 
 @app.command()

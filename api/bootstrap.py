@@ -24,7 +24,13 @@ class Bootstrapped(msgspec.Struct, frozen=True):
 
 
 async def bootstrap(
-    settings: Settings, *, organization: str, email: str, password: str, slug: str | None = None
+    settings: Settings,
+    *,
+    organization: str,
+    email: str,
+    password: str,
+    slug: str | None = None,
+    role: str = "org_admin",
 ) -> Bootstrapped:
     """Make signing keys, the organization and its administrator, unless that user is there already.
 
@@ -42,13 +48,13 @@ async def bootstrap(
             found = await connection.fetchrow("SELECT user_id, organization_id FROM sign_in_of($1)", address)
             if found:
                 return Bootstrapped(found["organization_id"], found["user_id"], address, created=False)
-            return await _create(connection, organization, slug or slug_of(organization), address, password)
+            return await _create(connection, organization, slug or slug_of(organization), address, password, role)
     finally:
         await connection.close()
 
 
 async def _create(
-    connection: asyncpg.Connection, organization: str, slug: str, address: str, password: str
+    connection: asyncpg.Connection, organization: str, slug: str, address: str, password: str, role: str
 ) -> Bootstrapped:
     organization_id, user_id = new_id(), new_id()
     passwords = Passwords()
@@ -60,10 +66,11 @@ async def _create(
         slug,
     )
     await connection.execute(
-        "INSERT INTO users (id, email, organization_id, role, password_hash) VALUES ($1, $2, $3, 'org_admin', $4)",
+        "INSERT INTO users (id, email, organization_id, role, password_hash) VALUES ($1, $2, $3, $4, $5)",
         user_id,
         address,
         organization_id,
+        role,
         passwords.hash(password),
     )
     passwords.close()

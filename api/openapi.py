@@ -14,7 +14,7 @@ PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "request_id"],
     "properties": {
-        "type": {"type": "string", "description": "what went wrong, as a stable URI"},
+        "type": {"type": "string", "description": "what went wrong, as a stable URI; docs/problems.md has each"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "what went wrong and what to do, for a person"},

@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.auth.rules import ROLES, Permission
+from api.auth.rules import ROLES, VISITING, Permission
 from api.auth.tokens import Tokens
 from api.users.models import Role
 from wire.ids import new_id
@@ -387,6 +387,24 @@ async def test_another_organization_is_as_if_it_were_not_there(client, team, str
             answer = await ask(client, route, person.headers, {})
             assert not [canary for canary in canaries if canary in answer.text]
     assert await everything_of(superuser, team.id) == before
+
+
+@pytest.mark.parametrize("route", [route for route in CLOSED if route[0] != "GET"], ids=" ".join)
+async def test_neither_a_visitor_nor_a_key_without_scopes_does_what_is_a_member_s(
+    client, team, strangers, superuser, route
+) -> None:
+    """What a visitor may is the permissions of VISITING; a key without scopes changes nothing at all."""
+    key = (await client.post("/api/v1/api-keys", json=API_KEY, headers=strangers.super_admin.headers)).json()["key"]
+    rows = await rows_for(client, route, strangers)
+    before = await everything_of(superuser, strangers.id)
+    by_key = await ask(client, route, {"Authorization": f"Bearer {key}"}, rows)
+    assert by_key.status_code == 403
+    after = await everything_of(superuser, strangers.id)
+    assert {**after, "api_keys": []} == {**before, "api_keys": []}, "but for when the key was used last"
+    visiting = {**team.super_admin.headers, "X-Tallywire-Organization": str(strangers.id)}
+    visit = await ask(client, route, visiting, rows)
+    assert visit.is_success or visit.status_code in {403, 404}
+    assert visit.status_code != 403 or CASES[route].permission not in VISITING
 
 
 def blank(answer: httpx2.Response, asked: UUID) -> tuple[bytes, dict[str, str]]:

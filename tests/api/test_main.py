@@ -79,6 +79,16 @@ async def test_bootstrap_makes_keys_an_organization_and_an_administrator_once(se
     assert again.status_code == 200
 
 
+async def test_the_first_of_an_organization_of_operators_may_enter_every_other(settings, superuser) -> None:
+    email = "operator@example.test"
+    code, _, err = await finish(
+        await start("bootstrap", "--organization", "Operators", "--email", email, "--super-admin", settings=settings),
+        PASSWORD + "\n",
+    )
+    assert code == 0, err
+    assert await superuser.fetchval("SELECT role FROM users WHERE email = $1", email) == "super_admin"
+
+
 async def test_bootstraps_at_once_make_one_organization(settings, superuser) -> None:
     made = await asyncio.gather(
         *(bootstrap(settings, organization="At once", email="once@example.test", password=PASSWORD) for _ in range(4))
