@@ -157,6 +157,7 @@ CASES = {
         Permission.ASSIGN_CONTENT, ids=on_draft(user_id="assignee")
     ),
     ("GET", "/api/v1/audit"): Case(Permission.READ_AUDIT),
+    ("GET", "/api/v1/audit/export"): Case(Permission.READ_AUDIT),
     ("GET", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES),
     ("PUT", "/api/v1/approval-policies"): Case(Permission.MANAGE_POLICIES, POLICY),
     ("GET", "/api/v1/accounts"): Case(Permission.READ_INTAKE),

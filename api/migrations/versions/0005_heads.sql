@@ -1,0 +1,1 @@
+GRANT SELECT ON audit_heads TO "tallywire_app";
