@@ -9,6 +9,10 @@ MAX_BYTES: Final = 12 << 20
 """Of messages that wait, some 250,000 events in full envelopes; as much again is being processed."""
 
 
+GATHER_S: Final = 0.02
+"""From the first message on: what was sent together comes one by one."""
+
+
 class Intake:
     """One stream's events (Faust's), in order. A single larger message fits where nothing else waits."""
 
@@ -34,11 +38,10 @@ class Intake:
     async def take(self) -> list[Any]:
         """All that waits, once something does: `every_s` after the last time, or as soon as no more fit."""
         await self._some.wait()
-        rest_s = self._taken_at + self._every_s - asyncio.get_running_loop().time()
-        if rest_s > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), rest_s)
-        self._taken_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._full.wait(), max(GATHER_S, self._taken_at + self._every_s - now()))
+        self._taken_at = now()
         taken = self._waiting
         self.clear()
         return taken
