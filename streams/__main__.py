@@ -27,8 +27,6 @@ from wire import memory, telemetry
 from wire.settings import Settings, settings
 from wire.topics import Topic
 
-PROCESSORS = (EngagementProcessor, SnapshotsProcessor, RejectionsProcessor, ContentProcessor)
-
 
 class _Shared:
     """The clients that all processors share, opened when the first of them starts."""
@@ -76,9 +74,12 @@ def main() -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     shared = _Shared(mine)
+    engagement = EngagementProcessor(max_bytes=mine.streams_state_bytes)
     runners = [
-        Runner(of(), shared.doors, shared.epoch, Stretches(of.topic.name, mine.streams_bad_in_a_row, marker(of.topic)))
-        for of in PROCESSORS
+        Runner(
+            each, shared.doors, shared.epoch, Stretches(each.topic.name, mine.streams_bad_in_a_row, marker(each.topic))
+        )
+        for each in (engagement, SnapshotsProcessor(), RejectionsProcessor(), ContentProcessor())
     ]
     app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close)
     log.info("starting", worker=mine.worker_name)

@@ -17,8 +17,10 @@ from streams.index import Flags, Index, Rows, Words
 
 Minutes = npt.NDArray[np.int64]
 
-MAX_IDS: Final = 48_000_000
-MAX_CONTENTS: Final = 8_000_000
+MAX_BYTES: Final = 1 << 30
+"""Half of it for open minutes (some 80 bytes an id), a quarter for the contents that were touched, a quarter for those
+that the ledger knew. While an array grows, the old one and the new one are there for a moment."""
+BYTES_A_KNOWN_CONTENT: Final = 96
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class _Slice:
         self.buckets = Index(1)
         self.cells = Cells()
 
+    @property
+    def nbytes(self) -> int:
+        return self.ids.nbytes + self.buckets.nbytes + self.cells.nbytes
+
 
 class Buckets:
     """The open buckets and the totals of the contents that were touched.
@@ -91,7 +97,7 @@ class Buckets:
     the ledger knew then; None where that is not known, so that every piece is looked up.
     """
 
-    def __init__(self, known_from: int, in_ledger: Words | None, *, max_ids: int = MAX_IDS) -> None:
+    def __init__(self, known_from: int, in_ledger: Words | None, *, max_bytes: int = MAX_BYTES) -> None:
         self._known_from = known_from
         self._evicted_to = -1
         self._ledger: Index | None = None
@@ -102,12 +108,12 @@ class Buckets:
         self._old = np.zeros(0, np.bool_)
         self._totals = Cells()
         self._slices: OrderedDict[int, _Slice] = OrderedDict()
-        self._max_ids = max_ids
+        self._max_bytes = max_bytes
 
     @property
     def is_full(self) -> bool:
         """So many contents were touched that it is time to begin anew."""
-        return self._contents.size > MAX_CONTENTS
+        return self._contents.nbytes + self._totals.nbytes > self._max_bytes // 4
 
     def missing(self, batch: Batch) -> Missing:
         """What a batch needs that is not held; load all of it, then count. Calling it marks it as held."""
@@ -181,11 +187,11 @@ class Buckets:
         return new, held.cells.add(bucket[fresh], events.code[new], events.robot[new], events.value[new])
 
     def _evict(self) -> None:
-        """Let go of the minutes that were not touched for longest, until the ids fit; the ledger has them."""
-        held = sum(part.ids.size for part in self._slices.values())
-        while held > self._max_ids and len(self._slices) > 1:
+        """Let go of the minutes that were not touched for longest, until the rest fits; the ledger has them."""
+        held = sum(part.nbytes for part in self._slices.values())
+        while held > self._max_bytes // 2 and len(self._slices) > 1:
             minute, oldest = self._slices.popitem(last=False)
-            held -= oldest.ids.size
+            held -= oldest.nbytes
             self._evicted_to = max(self._evicted_to, minute)
 
 

@@ -72,6 +72,12 @@ class Cells:
         self._heads: Rows = np.empty(0, np.int64)
         self._stamp = 0
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that they hold."""
+        arrays = (self._sums, self._nexts, self._stamps, self._heads)
+        return self._index.nbytes + sum(array.nbytes for array in arrays)
+
     def add(self, owner: Rows, code: Codes, robot: Flags, value: Words) -> Figures:
         """Count one event in each of the n given cells; answers the changed cells, once each, as they stand."""
         rows = self._rows(owner, code)

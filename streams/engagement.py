@@ -16,7 +16,7 @@ import structlog
 
 from streams import accounts, envelopes
 from streams.accounts import Account
-from streams.buckets import Buckets
+from streams.buckets import MAX_BYTES, Buckets
 from streams.doors import Doors
 from streams.findings import Finding, found, payload
 from streams.messages import Message
@@ -44,8 +44,9 @@ class EngagementProcessor:
     max_messages = 5_000
     every_s = 0.2
 
-    def __init__(self, new_id: Callable[[], UUID] = ids.new_id) -> None:
+    def __init__(self, new_id: Callable[[], UUID] = ids.new_id, max_bytes: int = MAX_BYTES) -> None:
         self._new_id = new_id
+        self._max_bytes = max_bytes
         self._platforms = envelopes.Platforms()
         self._pending: dict[bytes, Finding] = {}
         self._accounts: list[Account] = []
@@ -62,7 +63,7 @@ class EngagementProcessor:
         for partition, position in positions.items():
             self._limits[partition] = position
         self._counters.generation = await self._ledger.generation()
-        self._buckets: Buckets = await self._ledger.begin()
+        self._buckets: Buckets = await self._ledger.begin(self._max_bytes)
         self._pending.clear()
         self._accounts.clear()
         self._written = dict(positions)
@@ -71,7 +72,7 @@ class EngagementProcessor:
     async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
         if self._buckets.is_full:
-            self._buckets = await self._ledger.begin()
+            self._buckets = await self._ledger.begin(self._max_bytes)
         events, refused = await asyncio.to_thread(envelopes.read, messages, EVENTS.partitions, self._platforms)
         admit(refused)
         await store(self._doors, [of_message(message, poison) for message, poison in refused])

@@ -112,6 +112,11 @@ class Index:
         """(size, width): the key of each row."""
         return self._keys[: self.size]
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it holds."""
+        return self._keys.nbytes + self._slots.nbytes
+
     def find(self, probe: Words) -> Rows:
         """(n, width) keys -> their rows, -1 for a key that is not held."""
         rows = np.empty(len(probe), np.int64)

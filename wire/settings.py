@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     streams_bad_in_a_row: int = Field(
         20, ge=0, description="bad messages of a partition, one after the other, before processing stops; 0: never"
     )
+    streams_state_bytes: int = Field(
+        1 << 30,
+        gt=0,
+        description="what a worker keeps at hand of ids and counts; the ledger has the rest",
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(0, description="where this process listens; 0 is the folder's default")

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from streams import uuids
-from streams.buckets import Batch, Buckets, Counted, Missing
+from streams.buckets import BYTES_A_KNOWN_CONTENT, MAX_BYTES, Batch, Buckets, Counted, Missing
 from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Index, Words
@@ -22,7 +22,6 @@ from wire.errors import Transient
 from wire.events import KINDS
 
 _KEYS_A_QUESTION: Final = 5_000
-_MOST_CONTENTS: Final = 4_000_000
 VIOLATED_CONSTRAINT: Final = 469
 """ClickHouse's code for a row that the table does not take."""
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
@@ -41,12 +40,13 @@ class Ledger:
         """Which generation of figures the aggregates take."""
         return int((await self._ask("generation", {}))["generation"][0].as_py())
 
-    async def begin(self) -> Buckets:
-        """An empty state that knows what the ledger may hold."""
+    async def begin(self, max_bytes: int = MAX_BYTES) -> Buckets:
+        """An empty state of at most so much memory that knows what the ledger may hold."""
+        most = max_bytes // 4 // BYTES_A_KNOWN_CONTENT
         minute = (await self._ask("known_from", {}))["minute"][0].as_py()
-        found = await self._ask("contents_of_ledger", {"most": _MOST_CONTENTS})
+        found = await self._ask("contents_of_ledger", {"most": most})
         known = np.hstack((uuids.words(found["organization_id"]), uuids.words(found["content_id"])))
-        return Buckets(minute, known if len(known) < _MOST_CONTENTS else None)
+        return Buckets(minute, known if len(known) < most else None, max_bytes=max_bytes)
 
     async def load(self, buckets: Buckets, missing: Missing, limits: Limits) -> None:
         """Give `buckets` what it misses, as the ledger had it before the positions `limits`."""

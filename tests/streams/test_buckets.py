@@ -122,16 +122,16 @@ events = st.builds(
     steps=st.lists(
         st.tuples(st.integers(1, 9), st.sampled_from(["go on", "crash", "die before projecting"])), max_size=40
     ),
-    max_ids=st.sampled_from([1, 5, 1000]),
+    max_bytes=st.sampled_from([1, 20_000, 1 << 30]),
     ledger_known=st.booleans(),
 )
 def test_any_order_duplication_batching_crash_and_eviction_gives_the_independent_count(
-    log: list[Event], steps: list[tuple[int, str]], max_ids: int, ledger_known: bool
+    log: list[Event], steps: list[tuple[int, str]], max_bytes: int, ledger_known: bool
 ) -> None:
     ledger, minutes, totals = Ledger(), {}, {}
 
     def begin() -> Buckets:
-        return Buckets(ledger.known_from(), ledger.contents() if ledger_known else None, max_ids=max_ids)
+        return Buckets(ledger.known_from(), ledger.contents() if ledger_known else None, max_bytes=max_bytes)
 
     buckets, at = begin(), 0
     plan = [*steps, *[(7, "go on")] * 60]
@@ -182,3 +182,20 @@ def test_an_index_grows_past_its_first_room(size: int) -> None:
     assert index.find_or_add(keys)[1].all()
     assert not index.find_or_add(keys)[1].any()
     assert index.find(keys).tolist() == list(range(size))
+
+
+def test_what_is_held_stays_within_its_bytes_however_long_it_runs() -> None:
+    chance, most = np.random.default_rng(1), 4 << 20
+    buckets, held = Buckets(0, np.empty((0, 4), np.uint64), max_bytes=most), []
+    for step in range(60):
+        minute = np.uint64((BASE_MINUTE + step // 4) * 60_000) << np.uint64(16)
+        ids = np.column_stack((np.full(2_000, minute), chance.integers(0, 1 << 63, 2_000, np.uint64)))
+        content = np.zeros((2_000, 4), np.uint64)
+        content[:, 3] = chance.integers(0, 50, 2_000)
+        events = Batch(content, ids, np.zeros(2_000, np.uint64), np.zeros(2_000, np.bool_), np.zeros(2_000, np.uint64))
+        missing = buckets.missing(events)
+        assert len(missing.bucket_contents) == 0, "time only goes on here, so that nothing old is asked for"
+        assert buckets.count(events).fresh.all()
+        held.append(sum(each.nbytes for each in buckets._slices.values()))
+    assert max(held[-20:]) <= most // 2
+    assert len(buckets._slices) > 1
