@@ -110,9 +110,11 @@ def _run(contender: Contender, told: Task) -> Result:
     """A contender's own line. Raises RuntimeError, with what it said, where there is none."""
     python = str(PEERS) if contender.peer else sys.executable
     command = [python, "-m", f"benchmarks.contenders.{contender.module}", json.dumps(told)]
-    if contender.module not in {"http", "latency", "tallywire_streams"}:
+    if contender.module not in {"content_api", "http", "latency", "tallywire_streams"}:
         command = placed(told, *command)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=GIVE_UP_S, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=told.get("give_up_s", GIVE_UP_S), check=False
+    )
     lines = [line[line.index('{"events"') :] for line in done.stdout.splitlines() if '{"events"' in line]
     if not lines:
         raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")

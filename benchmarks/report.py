@@ -66,7 +66,7 @@ def table(of: Told) -> str:
     ]
     for row in of["rows"]:
         lines += ["", f"**{row['name']}**", ""]
-        shape = {"ns of CPU an event": _stages, "seconds": _latency}.get(row["unit"], _rates)
+        shape = {"ns of CPU an event": _stages, "seconds": _latency, "ms": _reads}.get(row["unit"], _rates)
         lines += shape(row)
     return "\n".join(lines)
 
@@ -110,6 +110,18 @@ def _latency(row: Told) -> list[str]:
     for part in runs[0]["levels"]:
         figures = [statistics.median(run["levels"][part][name] for run in runs) for name in names]
         lines.append(f"| {part} % | " + " | ".join(f"{figure:.2f} s" for figure in figures) + " |")
+    return lines
+
+
+def _reads(row: Told) -> list[str]:
+    runs = row["contenders"][0]["runs"]
+    lines = [f"{runs[0]['pieces']:,} pieces in 100 organizations, four connections, one process of the API.", ""]
+    lines += ["| asked for | p50 | p99 | answers per CPU second of the API |", "|---|--:|--:|--:|"]
+    for name in runs[0]["parts"]:
+        parts = [run["parts"][name] for run in runs]
+        p50, p99 = (statistics.median(part[key] for part in parts) for key in ("p50_ms", "p99_ms"))
+        rates = statistics.median(part["requests"] / part["cpu_seconds"] for part in parts)
+        lines.append(f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {rates:,.0f} |")
     return lines
 
 

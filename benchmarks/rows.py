@@ -56,18 +56,34 @@ class Size:
     http_s: float
     latency_s: float
     runs: int
+    read: int
+    read_s: float
 
 
 POSTS: Final = tuple((media_type, batch) for media_type in (JSON, NDJSON) for batch in (1, 100, 1_000))
 FULL: Final = Size(
-    1_000_000, 12_000, 60_000, 500_000, 300_000, 300_000, (1_000, 100_000, 1_000_000), POSTS, 1.0, 5.0, 3
+    1_000_000,
+    12_000,
+    60_000,
+    500_000,
+    300_000,
+    300_000,
+    (1_000, 100_000, 1_000_000),
+    POSTS,
+    1.0,
+    5.0,
+    3,
+    1_000_000,
+    2.0,
 )
-QUICK: Final = Size(30_000, 1_000, 3_000, 20_000, 20_000, 20_000, (100,), ((JSON, 100), (NDJSON, 1_000)), 0.3, 1.0, 1)
+QUICK: Final = Size(
+    30_000, 1_000, 3_000, 20_000, 20_000, 20_000, (100,), ((JSON, 100), (NDJSON, 1_000)), 0.3, 1.0, 1, 5_000, 0.2
+)
 
 
 def rows(size: Size) -> tuple[Row, ...]:
     """Every row."""
-    return (_counting(size), _ledger(size), *_http(size), _stages(size), _latency(size), _contents(size))
+    return (_counting(size), _ledger(size), *_http(size), _stages(size), _latency(size), _contents(size), _reads(size))
 
 
 def _streams(size: Size) -> Contender:
@@ -136,3 +152,8 @@ def _contents(size: Size) -> Row:
         for pieces, partitions in of
     )
     return Row("by how much there is", "events per CPU second", contenders)
+
+
+def _reads(size: Size) -> Row:
+    task = {"pieces": size.read, "seconds": size.read_s, "any_core": True, "give_up_s": 1_500}
+    return Row("reading content", "ms", (Contender(OURS, "content_api", task),), place="whole")
