@@ -37,6 +37,7 @@ MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = MIB
 BODY_LIMITS: Final = {f"{PREFIX}/content/bulk": 16 * MIB}
 ROUTERS: Final = (
+    content_router,
     auth_router,
     sessions_router,
     passwords_router,
@@ -45,7 +46,6 @@ ROUTERS: Final = (
     invitations_router,
     organizations_router,
     api_keys_router,
-    content_router,
     batch_router,
     comments_router,
     assignments_router,
@@ -56,6 +56,7 @@ ROUTERS: Final = (
     write_keys_router,
     commands_router,
 )
+"""They are asked in this order whether a request is theirs: what is read most comes first."""
 DESCRIPTION: Final = "Content operations and exact engagement figures. Every error is an RFC 9457 problem."
 
 
