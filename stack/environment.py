@@ -29,9 +29,12 @@ def variables(data: Path | None = None) -> dict[str, str]:
 
 
 def load(data: Path | None = None) -> "Settings":
-    """The settings of the system in this data folder. Raises Refused as `variables` does."""
+    """The settings of the system in this data folder; where none was ever started there, those of the TALLYWIRE_*
+    variables, if there are any. Raises Refused as `variables` does."""
     from wire.settings import Settings
 
+    if state.read(folder_at(data)) is None and variable("clickhouse_url") in os.environ:
+        return Settings()
     known = variables(data)
     fields = {name: known[variable(name)] for name in Settings.model_fields if variable(name) in known}
     return Settings.model_validate(fields)

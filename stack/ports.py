@@ -14,6 +14,7 @@ USUAL: Final = {
     "ingestion_metrics": 8412,
     "bridges_metrics": 8413,
     "streams_metrics": 8414,
+    "verify_metrics": 8415,
     "clickhouse": 8423,
     "postgres": 8432,
     "rabbitmq": 8472,

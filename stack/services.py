@@ -46,12 +46,15 @@ MIGRATIONS: Final = (
     Migration("migrate-analytics", ("analytics", "migrate"), after=("clickhouse",)),
 )
 
+VERIFY: Final = ("stack", "verify", "--every", "setting")
+
 SERVICES: Final = (
     Service("streams", ("streams",), Stage.WORKERS, after=("kafka", "migrate-analytics")),
     Service("api", ("api", "serve"), Stage.DOORS, after=("migrate-api", "migrate-analytics"), listens=True),
     Service("ingestion", ("ingestion",), Stage.DOORS, after=("kafka", "migrate-api"), listens=True),
     Service("bridges", ("bridges",), Stage.WORKERS, after=("kafka", "migrate-api")),
     Service("worker", ("api", "work"), Stage.WORKERS, after=("migrate-api",)),
+    Service("verify", VERIFY, Stage.WORKERS, after=("kafka", "migrate-api", "migrate-analytics")),
 )
 
 PORTS: Final = (

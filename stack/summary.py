@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console
 
-from stack import first_run, watch
+from stack import first_run, verified, watch
 from stack.environment import PREFIX
 from stack.folder import Folder
 from stack.state import State
@@ -57,6 +57,7 @@ def report(folder: Folder, state: State | None, *, running: bool, secrets: bool)
         "sign_in": {"email": first_run.EMAIL, "password_file": str(folder.secrets / first_run.PASSWORD)},
         "children": {name: _child(state, name, running=running) for name in state.children},
         "notes": [*state.notes, *(stopped if running else ())],
+        "verified": verified.line(verified.read(folder.run)),
     }
     if secrets:
         known["environment"] = state.environment

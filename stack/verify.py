@@ -27,7 +27,9 @@ SNAPSHOTS_REDIS: Final = "snapshots: ClickHouse = Redis"
 SNAPSHOTS_POSTGRES: Final = "snapshots: ClickHouse = PostgreSQL"
 ACCOUNTS: Final = "ledger = accounts"
 BALANCE: Final = "accepted = counted"
+LOG: Final = "log = ledger"
 PAIRS: Final = (
+    LOG,
     *(AGGREGATE, AGGREGATE_MINUTES, REDIS, REDIS_MINUTES, POSTGRES),
     *(SNAPSHOTS_REDIS, SNAPSHOTS_POSTGRES, ACCOUNTS, BALANCE),
 )
@@ -56,6 +58,13 @@ class Outcome:
     compared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PAIRS, 0))
     not_held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PAIRS, 0))
     differences: list[Difference] = field(default_factory=list)
+    waiting: int = 0
+    """messages that Kafka has and that are not in every store yet"""
+
+    @property
+    def figures(self) -> int:
+        """How many figures were compared."""
+        return sum(self.compared.values()) - self.compared[LOG]
 
     def compare(self, pair: str, expected: Figures, found: Figures, note: str = "") -> None:
         """Compare two stores at every place that either of them tells of."""
@@ -81,6 +90,7 @@ class Outcome:
             self.compared[pair] += other.compared[pair]
             self.not_held[pair] += other.not_held[pair]
         self.differences += other.differences
+        self.waiting += other.waiting
 
 
 Check = Callable[[], Awaitable[Outcome]]

@@ -4,6 +4,7 @@ Written for what Apache Kafka and Tansu both do: at least once, acks=all, no tra
 """
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -51,22 +52,25 @@ async def ensure_topics(url: SecretStr, *, replication: int = 1) -> int:
     try:
         await admin.start()
         have = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics()}
-        epochs = sorted(
-            int(name.removeprefix(EPOCH_TOPIC_PREFIX)) for name in have if name.startswith(EPOCH_TOPIC_PREFIX)
-        )
-        if not epochs:
-            epochs = [int(time.time())]
-            await _create(admin, f"{EPOCH_TOPIC_PREFIX}{epochs[0]}", 1, replication)
+        if (epoch := epoch_in(have)) is None:
+            epoch = int(time.time())
+            await _create(admin, f"{EPOCH_TOPIC_PREFIX}{epoch}", 1, replication)
         for topic in TOPICS:
             if topic.name not in have:
                 await _create(admin, topic.name, topic.partitions, replication)
             elif have[topic.name] != topic.partitions:
                 raise ValueError(f"topic {topic.name} has {have[topic.name]} partitions, not {topic.partitions}")
-        return epochs[0]
+        return epoch
     except TRANSIENT as error:
         raise Transient(f"Kafka does not answer at {bootstrap(url)}: {error}") from error
     finally:
         await admin.close()
+
+
+def epoch_in(topics: Iterable[str]) -> int | None:
+    """The epoch of a log with these topics; None where it has none yet."""
+    epochs = [int(name.removeprefix(EPOCH_TOPIC_PREFIX)) for name in topics if name.startswith(EPOCH_TOPIC_PREFIX)]
+    return min(epochs, default=None)
 
 
 async def _create(admin: AIOKafkaAdminClient, name: str, partitions: int, replication: int) -> None:

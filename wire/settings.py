@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         description="what a worker keeps at hand of ids and counts; the ledger has the rest",
     )
 
+    verify_every: str = Field(
+        "15m", pattern=r"^[1-9][0-9]*[smh]$", description="how often everything is compared: 90s, 15m, 2h"
+    )
+
     host: str = "127.0.0.1"
     port: int = Field(0, description="where this process listens; 0 is the folder's default")
     metrics_port: int = Field(0, description="where this process serves /metrics; 0 serves none")

@@ -23,6 +23,12 @@ FLUSH_SECONDS: Final = Histogram("streams_flush_seconds", "One flush, ledger to 
 OUTBOX_RELAYED: Final = Counter("bridges_outbox_relayed", "Outbox rows confirmed by RabbitMQ")
 OUTBOX_PENDING: Final = Gauge("bridges_outbox_pending", "Outbox rows not yet confirmed by RabbitMQ")
 BRIDGED: Final = Counter("bridges_messages", "Messages carried over, acknowledged by the far side", ["bridge"])
+VERIFY_DIFFERENCES: Final = Gauge("stack_verify_differences", "Figures and events that differed when last compared")
+VERIFY_FIGURES: Final = Gauge("stack_verify_figures", "Figures that were compared the last time")
+VERIFY_EVENTS: Final = Gauge("stack_verify_log_events", "Events of the log that were compared with the ledger")
+VERIFY_WAITING: Final = Gauge("stack_verify_messages_waiting", "Messages in the log that were not counted yet")
+VERIFY_LAST_RUN: Final = Gauge("stack_verify_last_run_timestamp_seconds", "When everything was last compared")
+VERIFY_LAST_SUCCESS: Final = Gauge("stack_verify_last_success_timestamp_seconds", "When everything last agreed")
 COMMANDS: Final = Counter("api_commands", "Commands taken from RabbitMQ", ["type", "outcome"])
 
 

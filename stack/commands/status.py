@@ -42,5 +42,7 @@ def _print(console: Console, report: dict[str, Any]) -> None:
             memory = f"{child['memory_mb']} MB" if child["memory_mb"] else ""
             table.add_row(name, child["condition"], child["address"], after, str(child["restarts"]), memory)
         console.print(table)
+        if "verify" in children:
+            console.print(f"Last comparison of everything: {report['verified']}", markup=False)
     for note in report.get("notes", ()):
         console.print(f"[yellow]•[/yellow] {note}")

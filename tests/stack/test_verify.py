@@ -424,7 +424,7 @@ async def test_what_a_lost_log_took_with_it_is_told_and_no_difference(system: Sy
 
 async def test_what_nobody_counted_is_told_in_a_sentence(system: System, tallywire: Callable[..., Any]) -> None:
     system.account(0, accepted=9)
-    done = await _invoked(tallywire, "--wait", "0")
+    done = await _invoked(tallywire, "--no-log", "--wait", "0")
     assert done.exit_code == 1
     where = f"organization {system.organization}"
     assert f"{where}: accepted 24, counted 16 (the rest is on its way, or nothing counts)" in done.output
@@ -505,10 +505,10 @@ async def _invoked(tallywire: Callable[..., Any], *words: str) -> Any:
 
 
 async def test_the_command_says_how_much_it_compared(system: System, tallywire: Callable[..., Any]) -> None:
-    done = await _invoked(tallywire, "--wait", "0")
+    done = await _invoked(tallywire, "--no-log", "--wait", "0")
     assert done.exit_code == 0, done.output
     assert "figures agree" in done.output
-    done = await _invoked(tallywire, "--wait", "0", "--json")
+    done = await _invoked(tallywire, "--no-log", "--wait", "0", "--json")
     said = json.loads(done.stdout)
     assert said["equal"] is True
     assert said["compared"][POSTGRES] == 9
@@ -516,11 +516,11 @@ async def test_the_command_says_how_much_it_compared(system: System, tallywire: 
 
 async def test_the_command_fails_with_what_differs(system: System, tallywire: Callable[..., Any]) -> None:
     await change_postgres(system)
-    done = await _invoked(tallywire, "--wait", "0")
+    done = await _invoked(tallywire, "--no-log", "--wait", "0")
     assert done.exit_code == 1
     for word in (str(system.organization), str(system.pieces[0]), "facebook read", "robots=1", "robots=0"):
         assert word in done.output
-    done = await _invoked(tallywire, "--wait", "0", "--json", "--all")
+    done = await _invoked(tallywire, "--no-log", "--wait", "0", "--json", "--all")
     assert done.exit_code == 1
     (difference,) = json.loads(done.stdout)["differences"]
     assert (difference["expected"], difference["found"]) == ([1, 1, 7], [1, 0, 7])

@@ -1,0 +1,2 @@
+-- Nothing is kept of it.
+DROP TABLE IF EXISTS {table:Identifier} SYNC

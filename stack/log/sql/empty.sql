@@ -1,0 +1,2 @@
+-- On to the next stretch.
+TRUNCATE TABLE {table:Identifier}
