@@ -30,6 +30,7 @@ from stack.verify import (
     AGGREGATE,
     AGGREGATE_MINUTES,
     BALANCE,
+    LOG,
     PAIRS,
     POSTGRES,
     REDIS,
@@ -235,6 +236,7 @@ async def test_stores_that_agree_are_equal_and_every_figure_was_looked_at(system
     outcome = await system.verify()
     assert not outcome.differences
     assert outcome.compared == {
+        LOG: 0,
         AGGREGATE: 3 * 2,
         AGGREGATE_MINUTES: 3 * 3,
         REDIS: 3 * 2,
