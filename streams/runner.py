@@ -98,11 +98,18 @@ class Runner:
             stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
             self._next = {partition: stored.get(partition, 0) for partition in partitions}
             self._stored = dict(self._next)
+            await self._say_begun(partitions - stored.keys())
             most = self._stretches.most
             self._stretches.begin(await refused_before(self.doors.clickhouse, self.topic.name, self._next, most))
             await self._processor.assigned({p: position(self._epoch, offset) for p, offset in self._next.items()})
             _log.info("assigned", topic=self.topic.name, epoch=self._epoch, offsets=self._next)
             return dict(self._next)
+
+    async def _say_begun(self, partitions: set[int]) -> None:
+        """A log of which nothing is stored yet is known from now on: what the one before it lost is lost."""
+        if partitions:
+            begun = dict.fromkeys(partitions, 0)
+            await positions.store(self.doors.clickhouse, self.topic.name, self._epoch, begun)
 
     @property
     def progress(self) -> dict[int, tuple[int, int | None]]:

@@ -95,7 +95,7 @@ async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_
     await runner.flush([Event(Record(0, 0)), Event(Record(0, 1))])
     await runner.stop()
     assert runner._processor.calls == ["assigned [0, 1]", "settled"]
-    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2, 1: 0}
     assert await runner.assigned({0}) == {0: 2}
     assert runner.progress == {0: (2, 5000)}
 
