@@ -13,6 +13,7 @@ from stack.child import Child, Stage
 from stack.ports import HOST
 from stack.server import USER, Place, Server
 from stack.servers.rabbitmq_program import Program, find, install
+from stack.servers.rabbitmq_queues import remove_leaderless
 
 _CONFIG = """listeners.tcp.1 = {host}:{rabbitmq}
 default_user = {user}
@@ -84,7 +85,9 @@ def prepare(place: Place) -> tuple[Child, ...]:
         address=f"{HOST}:{place.ports['rabbitmq']}",
         environment=environment,
         ready=lambda: _ready_here(place),
+        once_ready=lambda: remove_leaderless(url(place), f"http://{HOST}:{place.ports['rabbitmq_management']}"),
         stop_seconds=30,
+        ready_seconds=120,
     )
     return (epmd, node)
 
