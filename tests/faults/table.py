@@ -116,6 +116,22 @@ FAULTS: Final = (
         alone=True,
     ),
     Fault(
+        name="nothing but garbage",
+        does="more garbage in a row than is set aside",
+        do=traffic.nothing_but_garbage,
+        holds="the topic is not read any more, and says why; let go on, it misses nothing",
+        costs_s=40,
+        alone=True,
+    ),
+    Fault(
+        name="recount",
+        does="everything is counted anew from the ledger while events come in",
+        do=traffic.recount,
+        holds=PROGRESS,
+        costs_s=20,
+        alone=True,
+    ),
+    Fault(
         name="malformed bodies",
         does="bodies of 17 wrong kinds",
         do=traffic.malformed,
