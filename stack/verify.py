@@ -164,7 +164,7 @@ async def checks(stores: Stores, now: Callable[[], datetime]) -> AsyncIterator[C
         if unknown := await figures.unknown_to_clickhouse(stores, (counter.piece for counter in counters)):
             yield partial(check_pieces, stores, unknown, now)
         if minutes := [counter for counter in counters if counter.minute is not None]:
-            yield partial(check_minutes, stores, minutes)
+            yield partial(check_minutes, stores, minutes, now)
     yield partial(check_accounts, stores)
 
 
@@ -187,7 +187,7 @@ async def checks_of(
         minutes = may_stand(now().timestamp())
         for at in range(0, len(some), PIECES_WITH_MINUTES):
             part = some[at : at + PIECES_WITH_MINUTES]
-            yield partial(check_minutes, stores, [Counter(piece, minute) for piece in part for minute in minutes])
+            yield partial(check_minutes, stores, [Counter(piece, minute) for piece in part for minute in minutes], now)
 
 
 async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[], datetime]) -> Outcome:
@@ -212,16 +212,28 @@ async def check_pieces(stores: Stores, pieces: Sequence[Piece], now: Callable[[]
     return outcome
 
 
-async def check_minutes(stores: Stores, counters: Sequence[Counter]) -> Outcome:
-    """Counters of minutes that Redis holds: what each says, and that the ledger knows the minute."""
+async def check_minutes(stores: Stores, counters: Sequence[Counter], now: Callable[[], datetime]) -> Outcome:
+    """Counters of minutes that Redis holds: what each says, and that the ledger knows the minute.
+
+    A minute that people do not watch any more is forgotten later, and a late event is not added to it any more.
+    """
     outcome = Outcome()
     redis, held = await figures.redis_counters(stores, counters)
     minutes = [counter.minute for counter in counters if counter.minute is not None]
     pieces = sorted({counter.piece for counter in counters})
     ledger, _ = await figures.ledger_minutes(stores, pieces, min(minutes))
     asked = {place: figure for place, figure in ledger.items() if place.counter in held}
+    kept_up = oldest_watched(now())
+    for place, figure in asked.items():
+        if (place.counter.minute or 0) < kept_up and redis.get(place, ()) <= figure:
+            redis[place] = figure
     outcome.compare(REDIS_MINUTES, asked, redis)
     return outcome
+
+
+def oldest_watched(now: datetime) -> int:
+    """The oldest minute (unix time // 60) that Redis must keep up."""
+    return int((now - WATCHED).timestamp()) // 60
 
 
 async def _check_snapshots(
@@ -243,7 +255,7 @@ async def _check_watched_minutes(
     stores: Stores, pieces: Sequence[Piece], now: datetime, whole: frozenset[int], outcome: Outcome
 ) -> None:
     """That Redis holds the minutes that people watch; what those that it holds say, `check_minutes` compares."""
-    oldest = int((now - WATCHED).timestamp()) // 60
+    oldest = oldest_watched(now)
     _, last = await figures.ledger_minutes(stores, pieces, oldest)
     _, held = await figures.redis_counters(stores, list(last))
     expected: Figures = {Place(counter, "", ""): (1,) for counter in last.keys() - held}

@@ -406,6 +406,20 @@ async def test_a_difference_says_where_and_what_each_store_holds(system: System)
     assert difference == Difference(REDIS, system.at("web", "view"), (3, 0, 1500), (3, 0, 1501))
 
 
+async def test_a_late_event_in_a_minute_that_nobody_watches_is_no_difference(system: System) -> None:
+    held = (await system.verify()).compared[REDIS_MINUTES]
+    await system.count(system.pieces[0], [Cell("web", "view", 1, 0, 0)], OLD)
+    system.events(system.event(system.pieces[0], OLD, "view", "web"), system.event(system.pieces[0], OLD, "read", "x"))
+    outcome = await system.verify()
+    assert REDIS_MINUTES not in {each.pair for each in outcome.differences}
+    assert outcome.compared[REDIS_MINUTES] > held
+
+
+async def test_a_minute_that_nobody_watches_and_that_has_too_many_is_a_difference(system: System) -> None:
+    await system.count(system.pieces[0], [Cell("web", "view", 99, 0, 0)], OLD)
+    assert REDIS_MINUTES in {each.pair for each in (await system.verify()).differences}
+
+
 async def test_an_emptied_redis_is_not_held_and_no_difference(system: System) -> None:
     await system.redis.flushdb()
     outcome = await system.verify()
