@@ -36,7 +36,10 @@ async def bootstrap(
 
     Raises ValueError for an address, name or password that cannot be, asyncpg's errors where PostgreSQL refuses.
     """
-    address = checked_email(email)
+    try:
+        address = checked_email(email)
+    except ValueError as error:
+        raise ValueError(f"the email address {email!r} is not valid") from error
     if reason := weakness(password, address, organization):
         raise ValueError(reason)
     if settings.signing_keys_file:

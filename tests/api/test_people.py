@@ -96,6 +96,15 @@ async def test_the_token_of_a_link_is_nowhere_but_in_the_one_answer(client, team
     assert "hash" not in listed.text
 
 
+@pytest.mark.parametrize(
+    "email", ["canary", "canary@", "canary@acme", "a canary@acme.example", "canary\0@acme.example"]
+)
+async def test_what_is_no_address_is_422_and_is_not_repeated(client, team, email) -> None:
+    answer = await invite(client, team.org_admin, email)
+    assert answer.status_code == 422
+    assert "canary" not in answer.text
+
+
 async def test_an_address_that_is_in_use_cannot_join_twice(client, team, strangers, superuser) -> None:
     assert (await invite(client, team.org_admin, team.editor.email)).status_code == 409
     made = (await invite(client, team.org_admin, strangers.editor.email)).json()
