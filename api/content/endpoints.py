@@ -12,7 +12,7 @@ from api.auth.rules import Permission, require
 from api.auth.service import signed_in
 from api.content import bulk, catalogue, live, readers, revisions, service, stats
 from api.content.conditions import Tags, unless_known, unless_stale
-from api.content.filters import ContentListQuery
+from api.content.filters import ContentListQuery, asked_of, parameters
 from api.content.representation import answer
 from api.content.schemas import (
     ContentBulkRequest,
@@ -54,8 +54,13 @@ async def create(
     return await once(make)
 
 
-@router.get("", response_model=ContentListResponse, responses=problems(400, 401))
-async def index(doors: OpenDoors, asking: Signed, query: Annotated[ContentListQuery, Query()]) -> Response:
+@router.get(
+    "",
+    response_model=ContentListResponse,
+    responses=problems(400, 401),
+    openapi_extra={"parameters": parameters()},
+)
+async def index(doors: OpenDoors, asking: Signed, query: Annotated[ContentListQuery, Depends(asked_of)]) -> Response:
     """List and search the organization's content, the newest first or as asked."""
     async with reading(doors, asking) as connection:
         found = await catalogue.read(connection, asking.organization_id, query)

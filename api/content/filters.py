@@ -1,10 +1,12 @@
 """What can be asked of a list of content: filters, an order, a page or a cursor."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from api.content.cursors import Position, position_of
 from api.content.models import ComplianceStatus, ContentStatus, ContentType
@@ -95,3 +97,40 @@ class ContentListQuery(BaseModel):
     def after(self) -> Position | None:
         """What the page begins after. Raises ValueError for a cursor that is not ours, or of another order."""
         return None if self.cursor is None else position_of(self.cursor, self.order().value)
+
+
+async def asked_of(request: Request) -> ContentListQuery:
+    """What a request asks of a list, read at once: FastAPI would take each field's annotation apart at each request.
+
+    Raises RequestValidationError.
+    """
+    try:
+        return ContentListQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from error
+
+
+def parameters() -> list[dict[str, Any]]:
+    """The same, for the OpenAPI document."""
+    schema = ContentListQuery.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            **({"description": field["description"]} if "description" in field else {}),
+            "schema": _inlined({key: value for key, value in field.items() if key != "description"}, schema["$defs"]),
+        }
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A JSON schema with what it refers to in its place."""
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return definitions[schema["$ref"].rpartition("/")[2]]
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
