@@ -1,8 +1,9 @@
 """Events of many requests, judged together and gathered into few large envelopes; each request waits for its own.
 
-The first group after a pause goes at once; while groups follow each other, one goes every INTERVAL_S, so an idle
-collector adds no delay and a busy one sends no small envelopes. Each partition has its own lane with one envelope under
-way at a time: order is kept, and a partition without a leader holds up nobody else.
+The first group after a pause goes at once; while groups follow each other, one goes every INTERVAL_S, or sooner after
+one of many events. So an idle collector adds no delay, and a busy one sends no small envelopes: what an envelope costs,
+here and where it is counted, is the same for one event as for a hundred. Each partition has its own lane with one
+envelope under way at a time: order is kept, and a partition without a leader holds up nobody else.
 """
 
 import asyncio
@@ -23,10 +24,12 @@ from wire.accounts import Counts, window
 from wire.envelope import Headers
 from wire.errors import Transient
 
-INTERVAL_S: Final = 0.02
+INTERVAL_S: Final = 0.05
+AFTER_MANY_S: Final = 0.02
+MANY_EVENTS: Final = 500
 MAX_GROUP_EVENTS: Final = 20_000
 """With one more request this stays below the 32,767 distinct platforms that an envelope's dictionary can hold."""
-MAX_WAIT_S: Final = 2
+MAX_WAIT_S: Final = 5
 """Behind an envelope that Kafka has not taken for so long, nothing waits: its senders are told to send again."""
 
 Produce = Callable[[int, bytes, Headers], Awaitable[None]]
@@ -128,6 +131,7 @@ class GroupCommit:
     _events: int = 0
     _timer: asyncio.TimerHandle | None = None
     _last_at: float = -1.0
+    _next_at: float = -1.0
     _lanes: list[_Lane] = field(default_factory=list)
 
     async def add(self, sent: Sent) -> Sequence[Refusal]:
@@ -146,19 +150,21 @@ class GroupCommit:
         self._waiting.append(ticket)
         self._events += count
         if self._timer is None:
-            self._timer = loop.call_at(max(loop.time(), self._last_at + INTERVAL_S), self._flush)
+            self._timer = loop.call_at(max(loop.time(), self._next_at), self._flush)
         if error := await ticket.done:
             raise Transient(f"Kafka may not have these events: {error!r}") from error
         return ticket.refused
 
     def _flush(self) -> None:
         """Judge what is waiting, cut it into envelopes and put each on its partition's lane."""
-        tickets, self._waiting, self._events = self._waiting, [], 0
+        tickets, self._waiting = self._waiting, []
+        events, self._events = self._events, 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if tickets:
             self._last_at = asyncio.get_running_loop().time()
+            self._next_at = self._last_at + (AFTER_MANY_S if events >= MANY_EVENTS else INTERVAL_S)
             self._send(tickets)
 
     def _send(self, tickets: Sequence[_Ticket]) -> None:
