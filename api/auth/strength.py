@@ -1,6 +1,5 @@
 """Which passwords are accepted: long enough, and not one of the first that a guesser would try."""
 
-import re
 from typing import Final
 
 from zxcvbn import zxcvbn
@@ -13,18 +12,13 @@ LOOKED_AT: Final = 72
 """zxcvbn's time grows with the square of the length."""
 
 
-def words_of(*texts: str) -> list[str]:
-    """The words in what a guesser knows: `ada@acme.example` -> ada, acme, example."""
-    return [word for text in texts for word in re.split(r"[^\w]+", text.lower()) if word]
-
-
 def weakness(password: str, *known: str) -> str | None:
     """Why a password is not accepted, None where it is. `known` is what a guesser knows of its owner."""
     if len(password) < SHORTEST:
         return f"the password needs at least {SHORTEST} characters"
     if len(password) > LONGEST:
         return f"the password may have at most {LONGEST} characters"
-    found = zxcvbn(password[:LOOKED_AT], user_inputs=["tallywire", *known, *words_of(*known)], max_length=LOOKED_AT)
+    found = zxcvbn(password[:LOOKED_AT], user_inputs=["tallywire", *known], max_length=LOOKED_AT)
     if found["score"] >= LEAST_SCORE:
         return None
     return f"the password is too easy to guess. {found['feedback']['warning'] or 'Add more words.'}"
