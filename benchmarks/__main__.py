@@ -32,7 +32,11 @@ def main() -> None:
     words.add_argument("--quick", action="store_true", help="small numbers: does everything run and count right?")
     words.add_argument("--rows", default="", help="only rows whose name has this in it")
     words.add_argument("--results", type=Path, help="where the results go, as JSON")
+    words.add_argument("--soak", type=float, metavar="MINUTES", help="only this: memory under 80 %% of the capacity")
     given = words.parse_args()
+    if given.soak:
+        print(report.memory(_soaked(given.soak)))
+        return
     chosen = [row for row in rows(QUICK if given.quick else FULL) if given.rows in row.name]
     runs = (QUICK if given.quick else FULL).runs
     loads = [os.getloadavg()[0]]
@@ -66,6 +70,15 @@ def _measured(chosen: list[Row], runs: int, task: Task) -> dict[str, list[Result
                 found.setdefault(f"{row.name}/{contender.label}", []).append(same[once])
                 _say(f"run {run + 1}: {row.name}: {contender.label}: {report.short(same[once])}")
     return found
+
+
+def _soaked(minutes: float) -> Result:
+    use_cores(all_of_them=True)
+    with place() as task:
+        told = {**asyncio.run(with_writer(task, WRITERS_PIECES)), "environment": task["of_worker"], "any_core": True}
+        contender = Contender(report.SOAKED, "soak", {})
+        more = {"events": FULL.stages, "minutes": minutes, "give_up_s": 60 * minutes + GIVE_UP_S}
+        return _run(contender, {**told, **more})
 
 
 def _one(contender: Contender, run: int, task: Task, topics: dict[int, tuple[str, str]]) -> Result:
@@ -110,11 +123,10 @@ def _run(contender: Contender, told: Task) -> Result:
     """A contender's own line. Raises RuntimeError, with what it said, where there is none."""
     python = str(PEERS) if contender.peer else sys.executable
     command = [python, "-m", f"benchmarks.contenders.{contender.module}", json.dumps(told)]
-    if contender.module not in {"content_api", "http", "latency", "tallywire_streams"}:
+    if contender.module not in {"content_api", "http", "latency", "soak", "tallywire_streams"}:
         command = placed(told, *command)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=told.get("give_up_s", GIVE_UP_S), check=False
-    )
+    give_up_s = told.get("give_up_s", GIVE_UP_S)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=give_up_s, check=False)
     lines = [line[line.index('{"events"') :] for line in done.stdout.splitlines() if '{"events"' in line]
     if not lines:
         raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.rows import Row
 
+SOAKED = "memory"
 Result = dict[str, Any]
 Told = dict[str, Any]
 
@@ -125,6 +126,22 @@ def _reads(row: Told) -> list[str]:
     return lines
 
 
+def memory(result: Result) -> str:
+    """What a soak told, as text."""
+    minutes = result["wall_seconds"] / 60
+    lines = [
+        f"{result['events']:,} events in {minutes:.1f} minutes, {result['refused']} requests refused; the capacity was"
+        f" {result['capacity']:,.0f} events a second.",
+        "",
+        "| | memory at first | in the middle | at the end | a minute, over the second half |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, of in result["memory"].items():
+        held = " | ".join(f"{of[at]:,.0f} MB" for at in ("first", "middle", "last"))
+        lines.append(f"| {name} | {held} | {of['mb_a_minute']:+.2f} MB |")
+    return "\n".join(lines)
+
+
 def page(of: Told) -> str:
     """The page in docs."""
     return f"""# Benchmarks
@@ -134,13 +151,15 @@ Written by `make bench`; every number here comes from one run of it, whose raw r
 - The figure is events for each second of CPU, which other work on the machine disturbs least; three runs, contenders by
   turns, medians, and ratios of the same run. What is measured has a core to itself, and the broker, the stores and the
   load have the other.
-- Tallywire's CPU is that of its worker, ClickHouse and Valkey together, merges until two seconds after the last event
-  included, with every sink on; the peers count into memory and write nothing. The broker is in nobody's figure.
+- Tallywire's CPU is that of its workers, ClickHouse and Valkey together, merges until two seconds after the last stored
+  position included, with every sink on; the peers count into memory and write nothing. The broker is in no figure.
 - Peers' clocks start at their first event, Tallywire's when a warm worker finds the filled log: start-up is in none.
 - Peers read one JSON message an event; Tallywire reads what its collector makes of the same events: envelopes, here of
   1,000. What the collector costs is in the rows on HTTP.
 - Every contender's counts are compared with an independent count of the same events, cell by cell; the ledger, the
   aggregates and Redis are read back and compared too, and what a collector accepted is counted in the log.
+
+What each stage costs and why, what bounds the memory, and what stands in the way: [performance.md](performance.md).
 
 {table(of)}
 """

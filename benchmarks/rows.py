@@ -1,6 +1,6 @@
 """What is measured: each row's contenders and their tasks, in full size and in a quick one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from wire.topics import DEFAULT_PARTITIONS
@@ -52,6 +52,7 @@ class Size:
     stages: int
     contents: int
     pieces: tuple[int, ...]
+    workers: tuple[int, ...]
     posts: tuple[tuple[str, int], ...]
     http_s: float
     latency_s: float
@@ -69,6 +70,7 @@ FULL: Final = Size(
     300_000,
     300_000,
     (1_000, 100_000, 1_000_000),
+    (1, 2, 4),
     POSTS,
     1.0,
     5.0,
@@ -77,13 +79,27 @@ FULL: Final = Size(
     2.0,
 )
 QUICK: Final = Size(
-    30_000, 1_000, 3_000, 20_000, 20_000, 20_000, (100,), ((JSON, 100), (NDJSON, 1_000)), 0.3, 1.0, 1, 5_000, 0.2
+    30_000,
+    1_000,
+    3_000,
+    20_000,
+    20_000,
+    20_000,
+    (100,),
+    (1, 2),
+    ((JSON, 100), (NDJSON, 1_000)),
+    0.3,
+    1.0,
+    1,
+    5_000,
+    0.2,
 )
 
 
 def rows(size: Size) -> tuple[Row, ...]:
     """Every row."""
-    return (_counting(size), _ledger(size), *_http(size), _stages(size), _latency(size), _contents(size), _reads(size))
+    on_the_log = (_counting(size), _ledger(size), _workers(size))
+    return (*on_the_log, *_http(size), _stages(size), _latency(size), _contents(size), _reads(size))
 
 
 def _streams(size: Size) -> Contender:
@@ -113,6 +129,12 @@ def _ledger(size: Size) -> Row:
     task = {"events": size.ours, "pieces": 2_000, "insert_rows": 100_000}
     bare = Contender("the ledger's bare inserts", "ledger_bare", task)
     return Row("log to all sinks", "events per CPU second", (_streams(size), bare), {bare.label: 0.5}, place="log")
+
+
+def _workers(size: Size) -> Row:
+    alone = _streams(size)
+    more = [Contender(f"{n} workers", alone.module, {**alone.task, "workers": n}) for n in size.workers[1:]]
+    return Row("by how many workers", "events per CPU second", (replace(alone, label="1 worker"), *more), place="log")
 
 
 def _http(size: Size) -> list[Row]:

@@ -1,8 +1,7 @@
-"""Tallywire: `python -m streams` with every sink on, from a filled log; CPU of the worker, ClickHouse and Valkey.
+"""Tallywire: `python -m streams` with every sink on, from a filled log; CPU of all workers, ClickHouse and Valkey.
 
-The worker is warm before the clock starts: it has counted one envelope of each partition, and stands still while the
-log is filled. The clock stops when the counters are whole and the worker has had time to report and to store its
-positions.
+The workers are warm before the clock starts: one envelope of each partition is counted, and they stand still while the
+log is filled. The clock stops when the counters are whole, the positions are stored, and merges have had some time.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -28,12 +27,13 @@ import wire.redis
 from benchmarks import data, log
 from benchmarks.contenders.result import digest, task, tell
 from benchmarks.processes import cpu_seconds, placed, rss_mb
+from streams import positions
 from streams.messages import position
 from wire.counters import decode_cells, position_key, position_text, totals_key
 from wire.topics import EVENTS
 
 SETTLED_S = 2.0
-"""A worker settles once a second."""
+"""For merges."""
 GIVE_UP_S = 120
 
 
@@ -70,10 +70,26 @@ async def append(kafka_url: str, of: data.Happened, envelope_events: int) -> int
     return len(made)
 
 
+async def settled(clickhouse: Client, kafka_url: str) -> None:
+    """Returns when the stored positions have reached the end of the log: then every store has everything."""
+    epoch, ends = await _ends(kafka_url)
+    end = time.monotonic() + GIVE_UP_S
+    stored = await positions.load(clickhouse, EVENTS.name, epoch)
+    while any(stored.get(partition, 0) < to for partition, to in ends.items()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"the stored positions stay at {stored}, the log ends at {ends}")
+        await asyncio.sleep(0.2)
+        stored = await positions.load(clickhouse, EVENTS.name, epoch)
+
+
+async def _ends(kafka_url: str) -> tuple[int, dict[int, int]]:
+    epoch = await wire.kafka.ensure_topics(SecretStr(kafka_url))
+    return epoch, await log.ends(kafka_url, EVENTS.name, EVENTS.partitions)
+
+
 async def counted(client: redis.asyncio.Redis, kafka_url: str) -> None:
     """Returns when the counters of every partition have reached the end of the log."""
-    epoch = await wire.kafka.ensure_topics(SecretStr(kafka_url))
-    ends = await log.ends(kafka_url, EVENTS.name, EVENTS.partitions)
+    epoch, ends = await _ends(kafka_url)
     wanted = {n: position_text(position(epoch, end)).encode() for n, end in ends.items() if end}
     end = time.monotonic() + GIVE_UP_S
     while any(held is None or held < wanted[n] for n, held in zip(wanted, await _held(client, wanted), strict=True)):
@@ -112,6 +128,11 @@ def in_ledger(clickhouse: Client, organization_id: bytes) -> int:
     return int(clickhouse.query(asked, {"organization": UUID(bytes=organization_id)}).result_rows[0][0])
 
 
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)
+
+
 async def main() -> None:
     """Fill, count, compare, tell."""
     told = task()
@@ -122,21 +143,24 @@ async def main() -> None:
     now_ms = int(time.time() * 1000)
     of = data.happened(told["events"], told["pieces"], seed=told["seed"], until_ms=now_ms)
     warm = data.happened(12_000, told["pieces"], seed=secrets.randbits(32), until_ms=now_ms)
-    with worker(told) as process:
+    with ExitStack() as all_of_them:
+        workers = [all_of_them.enter_context(worker(told)).pid for _ in range(told.get("workers", 1))]
         await append(kafka_url, warm, 1_000)
         await counted(client, kafka_url)
-        process.send_signal(signal.SIGSTOP)
+        _signal(workers, signal.SIGSTOP)
         try:
             envelopes = await append(kafka_url, of, told["envelope_events"])
         finally:
-            process.send_signal(signal.SIGCONT)
-        pids = {"worker": process.pid, "clickhouse": told["pids"]["clickhouse"], "valkey": told["pids"]["valkey"]}
-        before, start = {name: cpu_seconds([pid]) for name, pid in pids.items()}, time.perf_counter()
+            _signal(workers, signal.SIGCONT)
+        stores = {name: [told["pids"][name]] for name in ("clickhouse", "valkey")}
+        pids = {"worker": workers, **stores}
+        before, start = {name: cpu_seconds(of_name) for name, of_name in pids.items()}, time.perf_counter()
         await counted(client, kafka_url)
         wall_seconds = time.perf_counter() - start
+        await settled(clickhouse, kafka_url)
         await asyncio.sleep(SETTLED_S)
-        spent = {name: cpu_seconds([pid]) - before[name] for name, pid in pids.items()}
-        rss = rss_mb(process.pid)
+        spent = {name: cpu_seconds(of_name) - before[name] for name, of_name in pids.items()}
+        rss = sum(map(rss_mb, workers))
     figures = {
         "digest": in_aggregates(clickhouse, of.organization_id),
         "ledger": in_ledger(clickhouse, of.organization_id),
