@@ -5,7 +5,6 @@ holds figures from before a recount, everything is built beside what readers see
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -16,7 +15,7 @@ from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Words
 from streams.sinks.cells_json import encoded
-from streams.sinks.counters import NOTHING, Counters, Update, by_partition, new_token, watched_from
+from streams.sinks.counters import Counters, Update, by_partition, new_token, watched_from
 from streams.sinks.ledger import Ledger
 from wire.counters import may_stand, position_in
 
@@ -24,8 +23,6 @@ _PIECES_A_QUESTION: Final = 2_000
 _PIECES_A_SCRIPT: Final = 20_000
 """More are built anew: between two scripts Redis could lose what the first one wrote."""
 _PIECES_A_PAGE: Final = 20_000
-RECOUNT_SECONDS: Final = 15.0
-"""How long a worker leaves an older generation's counters to the recount that began the new one."""
 
 _log = structlog.stdlib.get_logger("streams.repair")
 
@@ -37,12 +34,8 @@ async def repair(
 
     Another worker that moves them meanwhile is let go first, and what is then still missing is brought.
     """
-    patient_until = time.monotonic() + RECOUNT_SECONDS
     while behind := await _behind(counters, to):
         foreign = {of: seen for of, seen in behind.items() if position_in(seen)[0] != counters.generation}
-        if NOTHING not in foreign.values() and foreign and time.monotonic() < patient_until:
-            await asyncio.sleep(0.2)
-            continue
         if foreign:
             await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()}, now())
         for of in behind.keys() - foreign.keys():
@@ -81,9 +74,12 @@ async def rebuild(
 
 
 async def _behind(counters: Counters, to: Mapping[int, int]) -> dict[int, str]:
-    """Partitions that do not stand where they should -> where they stand."""
+    """Partitions that do not stand where they should -> where they stand.
+
+    Counters of an earlier generation that are further on stay until we have come as far, so that no figure goes back.
+    """
     seen = dict(zip(to, await asyncio.gather(*(counters.held(of) for of in to)), strict=True))
-    return {of: text for of, text in seen.items() if text < counters.at(to[of])}
+    return {of: text for of, text in seen.items() if text < counters.at(to[of]) and position_in(text)[1] <= to[of]}
 
 
 async def _catch_up(
