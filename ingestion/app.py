@@ -27,6 +27,9 @@ ROUTES: Final[dict[str, dict[str, Callable[[Collector, Request], Awaitable[Answe
 
 log = structlog.stdlib.get_logger(__name__)
 
+GUARDS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""An answer is for the one who asked, and is what it says it is."""
+
 
 class App:
     """ASGI: lifespan opens the collector, http answers one request."""
@@ -47,7 +50,7 @@ class App:
             except Exception:
                 log.exception("a request failed", path=scope["path"])
                 answer = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The collector failed; its log says how.").answer()
-            headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
+            headers = [(b"content-length", b"%d" % len(answer.body)), *GUARDS, *answer.headers]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
 

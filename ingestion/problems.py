@@ -6,6 +6,20 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+KINDS: Final = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "too-slow",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+    500: "internal",
+    503: "unavailable",
+}
+"""What a problem is called, by its status; docs/problems.md has a part for each."""
 _JSON: Final = ((b"content-type", b"application/json"),)
 
 
@@ -29,7 +43,7 @@ class Problem(Exception):
     def answer(self) -> Answer:
         """The problem as JSON."""
         told = {
-            "type": "about:blank",
+            "type": f"urn:tallywire:problem:{KINDS[self.status]}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,

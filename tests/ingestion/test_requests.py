@@ -20,6 +20,7 @@ def problem(answer: httpx2.Response) -> tuple[int, str]:
     """Every refusal is a problem with a sentence."""
     told = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
     assert told["status"] == answer.status_code
     assert told["title"]
     assert told["detail"]
