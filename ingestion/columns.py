@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute  # or `take` loads it while the first group waits
 
 from ingestion.uuids import Bytes
 from wire import envelope
