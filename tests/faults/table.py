@@ -116,14 +116,6 @@ FAULTS: Final = (
         alone=True,
     ),
     Fault(
-        name="nothing but garbage",
-        does="more garbage in a row than is set aside",
-        do=traffic.nothing_but_garbage,
-        holds="the topic is not read any more, and says why; let go on, it misses nothing",
-        costs_s=40,
-        alone=True,
-    ),
-    Fault(
         name="recount",
         does="everything is counted anew from the ledger while events come in",
         do=traffic.recount,

@@ -1,8 +1,6 @@
 """What comes in: garbage, too much, too often, too unevenly."""
 
 import asyncio
-import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -20,12 +18,10 @@ import wire.kafka
 from stack import environment, processes
 from tests.faults import poison
 from tests.faults.load import Load
-from tests.faults.machine import processes_of
 from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
 from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
 
 ROOT: Final = Path(__file__).parents[2]
-GARBAGE: Final = 40
 FLAT_BYTES: Final = 150 * 1024 * 1024
 """What a collector may grow by under what it must refuse: its bound on bodies is 64 MiB, unpacked and parsed."""
 
@@ -61,35 +57,6 @@ async def poisoned_log(trial: Trial) -> None:
     while (after := await _rejected(trial)) != (expected := {name: before[name] + sent[name] for name in before}):
         assert time.monotonic() < end, f"refused {after}, not {expected}"
         await asyncio.sleep(0.3)
-
-
-async def nothing_but_garbage(trial: Trial) -> None:
-    """More garbage in a row than is set aside: the topic is not read any more and says why, until somebody lets it all
-    be set aside; meanwhile everything accepted waits."""
-    marker = Path(trial.machine.variables["TALLYWIRE_STATE_DIR"]) / f"streams.stopped.{EVENTS.name}"
-    before = await trial.stores.rejected(EVENTS.name)
-    async with _producer(trial) as producer:
-        garbage = producer.create_batch()
-        for _ in range(GARBAGE):
-            assert garbage.append(key=None, value=b"garbage", timestamp=None)
-        partition = trial.random.randrange(EVENTS.partitions)
-        await (await producer.send_batch(garbage, EVENTS.name, partition=partition))
-    await trial.machine.until("the topic is not read any more", marker.exists)
-    await asyncio.sleep(3)
-    set_aside = await trial.stores.rejected(EVENTS.name) - before
-    assert 0 < set_aside < GARBAGE, f"{set_aside} of {GARBAGE} were set aside"
-    assert "in a row were bad" in marker.read_text()
-
-    async with trial.machine.beside("streams", TALLYWIRE_STREAMS_BAD_IN_A_ROW="0"):
-        for pid in processes_of(trial.machine.pid("streams")):
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            await trial.progress(PROGRESS_AFTER_DEATH_S)
-            assert await trial.stores.rejected(EVENTS.name) - before == GARBAGE
-        finally:
-            for pid in processes_of(trial.machine.pid("streams")):
-                os.kill(pid, signal.SIGCONT)
-    await trial.progress(PROGRESS_AFTER_DEATH_S)
 
 
 async def recount(trial: Trial) -> None:
