@@ -135,7 +135,7 @@ class Counting:
         counted: Counted = timed("dedup, count", lambda: self._buckets.count(events.batch))
         rows = timed("ledger: rows", lambda: envelopes.ledger_rows(events, counted.fresh, self._platforms))
         await self._stages.awaited("ledger: insert", lambda: self._ledger.insert(rows))
-        await self._stages.awaited("aggregates", lambda: self._ledger.aggregate(counted))
+        await self._stages.awaited("aggregates", lambda: self._ledger.aggregate(counted, generation=0))
         changed = timed("Redis: cells", lambda: updates(counted, self._platforms, self._doors.now()))
         reached = {one.partition: one.position + 1 for one in some}
         await self._stages.awaited("Redis: write", lambda: self._advance(changed, reached))
