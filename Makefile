@@ -29,7 +29,7 @@ reset: $(READY) ## Stop everything and delete its data
 	@$(BIN)/tallywire reset
 
 test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those; KAFKA=apache: on Apache Kafka)
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
 chaos: $(READY) ## Let everything go wrong under load for MINUTES=60, every store compared; adds to docs/faults.md
 	MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q tests/faults/chaos.py

@@ -5,12 +5,20 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("tallywire", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tallywire")
+
+os.environ.setdefault("SEED", str(Random().randrange(1_000_000)))
+"""Chooses the faults of `tests/faults`; the processes that share a run inherit it."""
+
+
+def pytest_report_header() -> str:
+    return f"faults: SEED={os.environ['SEED']} repeats this run's selection"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,7 @@ from tests.faults.machine import Machine
 from tests.faults.stores import Stores
 from tests.faults.trial import Trial
 
-SEED: Final = int(os.environ.get("SEED") or Random().randrange(1_000_000))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"faults: SEED={SEED} repeats this selection")
+SEED: Final = int(os.environ["SEED"])
 
 
 @pytest.fixture(scope="session")
