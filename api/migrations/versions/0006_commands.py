@@ -3,12 +3,12 @@
 from api.migrations.scripts import run
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
     """Create the table, and let the relay purge."""
-    run("0005_commands.sql")
+    run("0006_commands.sql")
 
 
 def downgrade() -> None:

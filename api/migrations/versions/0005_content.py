@@ -2,14 +2,14 @@
 
 from api.migrations.scripts import run
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
     """Create everything; fill the search index from what is there."""
-    run("0004_catalogue.sql")
-    run("0004_work.sql")
+    run("0005_catalogue.sql")
+    run("0005_work.sql")
 
 
 def downgrade() -> None:

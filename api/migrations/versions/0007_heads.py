@@ -8,7 +8,7 @@ down_revision = "0006"
 
 def upgrade() -> None:
     """Let the app read heads; row-level security confines it to the organization's own."""
-    run("0005_heads.sql")
+    run("0007_heads.sql")
 
 
 def downgrade() -> None:

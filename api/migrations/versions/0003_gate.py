@@ -2,15 +2,15 @@
 
 from api.migrations.scripts import run
 
-revision = "0005"
+revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
     """Put the stricter gate in place of the first."""
-    run("0005_approvals.sql")
-    run("0005_gate.sql")
-    run("0005_schedule.sql")
+    run("0003_approvals.sql")
+    run("0003_gate.sql")
+    run("0003_schedule.sql")
 
 
 def downgrade() -> None:

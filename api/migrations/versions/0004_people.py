@@ -2,13 +2,13 @@
 
 from api.migrations.scripts import run
 
-revision = "0003"
-down_revision = "0005"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
     """Create everything."""
-    run("0003_people.sql")
+    run("0004_people.sql")
 
 
 def downgrade() -> None:
