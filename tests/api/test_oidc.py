@@ -176,7 +176,7 @@ NOW = int(time.time())
         {"sub": None},
         {"azp": "another"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 async def test_an_id_token_that_is_not_right_signs_nobody_in(door, team, lies) -> None:
     door.provider.lies = lies

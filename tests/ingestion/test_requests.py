@@ -174,7 +174,9 @@ async def test_a_body_without_a_length_is_bounded_too(collecting: Any, organizat
     assert problem(answer)[0] == 413
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"[]" * 100)[:-9], gzip.compress(b"[]") + b"rest"])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b"[]" * 100, mtime=0)[:-9], gzip.compress(b"[]", mtime=0) + b"rest"]
+)
 async def test_broken_gzip_is_400(collecting: Any, organization: Any, body: bytes) -> None:
     assert problem(await collecting.events(body, organization.key, content_encoding="gzip"))[0] == 400
 
