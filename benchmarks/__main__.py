@@ -131,6 +131,8 @@ def _run(contender: Contender, told: Task) -> Result:
     if not lines:
         raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
     result: Result = json.loads(lines[-1])
+    if result.get("equal") is False:
+        _say(f"{contender.label}:\n{done.stderr[-3000:]}")
     return result
 
 
