@@ -81,7 +81,7 @@ def main() -> None:
         )
         for each in (engagement, SnapshotsProcessor(), RejectionsProcessor(), ContentProcessor())
     ]
-    app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close)
+    app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close, broker_answers=shared.epoch)
     log.info("starting", worker=mine.worker_name)
     worker = faust.Worker(app, loop=loop, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     sys.exit(worker.execute_from_commandline())

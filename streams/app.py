@@ -5,11 +5,16 @@ messages before it is durable, and on each assignment the consumer seeks there (
 hook that runs after Faust's own seek). Faust's private names are used here and nowhere else, so its version is pinned.
 """
 
+import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 import faust
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import CrashingSupervisor
@@ -23,6 +28,11 @@ from wire.topics import EVENTS
 FETCH_WAIT_MS = 100
 """How long a broker may hold its answer while nothing is new. Faust has 1,500, and Tansu looks again only after half of
 that: every event would be 0.4 s late, and up to 0.75 s."""
+STUCK_S = 60
+"""How long a rebalance may stand still; with a frozen worker in the group it takes 20 s."""
+LOOK_EVERY_S = 5
+
+_log = structlog.stdlib.get_logger("streams.app")
 
 
 class PromptThread(driver.AIOKafkaConsumerThread):
@@ -69,12 +79,32 @@ class FencedTransport(driver.Transport):
     Consumer = FencedConsumer
 
 
+class PatientRecovery(Recovery):
+    """Waits for an assignment as long as the stores take: after Faust's time limit, which it takes for its own end, it
+    would never look at another assignment."""
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ARG002, ASYNC109  # Faust's
+        await super()._wait(coro)
+
+
+class PatientTables(TableManager):
+    """There are no tables; what runs after each assignment is in their recovery."""
+
+    @property
+    def recovery(self) -> PatientRecovery:
+        """Made when it is first asked for."""
+        if self._recovery is None:
+            self._recovery = PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return cast("PatientRecovery", self._recovery)
+
+
 class Streams(faust.App):
     """One agent a processor, one at a time each: a partition's order is the order of the log."""
 
     runners: dict[str, Runner]
     on_assigned: Callable[[], None]
     on_stopped: Callable[[], Awaitable[None]]
+    broker_answers: Callable[[], Awaitable[object]]
 
     def _new_transport(self) -> FencedTransport:
         return FencedTransport(self.conf.broker_consumer, self)
@@ -87,6 +117,7 @@ class Streams(faust.App):
 
         events = self.runners[EVENTS.name]
         self.add_future(freshness.publish_for_ever(events.doors.redis, self._as_of))
+        self.add_future(self._end_where_stuck())
 
     async def on_stop(self) -> None:
         """Store what is settled."""
@@ -94,6 +125,22 @@ class Streams(faust.App):
             await runner.stop()
         await super().on_stop()
         await self.on_stopped()
+
+    async def _end_where_stuck(self) -> None:
+        """Health is progress: where the broker answers, and yet a rebalance does not end, another process begins anew.
+
+        What the stores take is no standstill. Looks are counted, not seconds: a process that was frozen is not stuck.
+        """
+        looks, of = 0, 0
+        while looks * LOOK_EVERY_S < STUCK_S:
+            await asyncio.sleep(LOOK_EVERY_S)
+            runners = self.runners.values()
+            stands = self.rebalancing and self.rebalancing_count == of and not any(one.is_beginning for one in runners)
+            looks, of = looks + 1 if stands else 0, self.rebalancing_count
+            if stands:
+                await self.broker_answers()
+        _log.error("a rebalance does not end; this process ends, and goes on at the stored position")
+        os._exit(70)
 
     def _as_of(self) -> dict[int, int | None]:
         consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on
@@ -111,8 +158,10 @@ def build(
     runners: Iterable[Runner],
     on_assigned: Callable[[], None],
     on_stopped: Callable[[], Awaitable[None]],
+    broker_answers: Callable[[], Awaitable[object]],
 ) -> Streams:
-    """The application, ready to be worked by `faust.Worker`; `on_stopped` comes after the last position was stored."""
+    """The application, ready to be worked by `faust.Worker`; `on_stopped` comes after the last position was stored,
+    `broker_answers` returns when it does."""
     app = Streams(
         "streams",
         broker=[f"kafka://{broker}" for broker in bootstrap(settings.kafka_url)],
@@ -126,6 +175,7 @@ def build(
         topic_disable_leader=True,
         table_standby_replicas=0,
         agent_supervisor=CrashingSupervisor,
+        TableManager=PatientTables,
         stream_wait_empty=False,
         stream_buffer_maxsize=128,
         stream_recovery_delay=0.0,
@@ -141,6 +191,7 @@ def build(
     app.runners = {runner.topic.name: runner for runner in runners}
     app.on_assigned = on_assigned
     app.on_stopped = on_stopped
+    app.broker_answers = broker_answers
     for runner in app.runners.values():
         topic = app.topic(runner.topic.name, value_type=bytes, key_type=bytes, partitions=runner.topic.partitions)
         app.agent(topic, name=runner.topic.name, concurrency=1)(runner.consume)

@@ -20,17 +20,20 @@ class Intake:
         self._max_messages, self._max_bytes, self._every_s = max_messages, max_bytes, every_s
         self._waiting: list[Any] = []
         self._bytes = 0
+        self._cleared = 0
         self._taken_at = float("-inf")
         self._some, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
 
     async def put(self, event: Any) -> None:
-        """Returns at once while there is room; then when the waiting ones are taken."""
-        size = len(event.message.value or b"")
+        """Returns at once while there is room; then when the waiting ones are taken, or forgotten and this one too."""
+        size, cleared = len(event.message.value or b""), self._cleared
         while self._waiting and (len(self._waiting) >= self._max_messages or self._bytes + size > self._max_bytes):
             self._full.set()
             self._room.clear()
             await self._room.wait()
+            if self._cleared != cleared:
+                return
         self._waiting.append(event)
         self._bytes += size
         self._some.set()
@@ -43,11 +46,15 @@ class Intake:
             await asyncio.wait_for(self._full.wait(), max(GATHER_S, self._taken_at + self._every_s - now()))
         self._taken_at = now()
         taken = self._waiting
-        self.clear()
+        self._empty()
         return taken
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget what waits, and what waits for room."""
+        self._cleared += 1
+        self._empty()
+
+    def _empty(self) -> None:
         self._waiting, self._bytes = [], 0
         self._some.clear()
         self._full.clear()

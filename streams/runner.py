@@ -72,6 +72,7 @@ class Runner:
         self._stored: dict[int, int] = {}
         self._counted_ms: dict[int, int] = {}
         self._epoch = 0
+        self._beginning: asyncio.Task[dict[int, int]] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -90,20 +91,34 @@ class Runner:
                 await self._settle()
 
     async def assigned(self, partitions: set[int]) -> dict[int, int]:
-        """Partitions that are ours from now on -> the offsets to go on at. Waits for what is being processed."""
-        async with self._one_at_a_time:
-            await self._settle()
-            self._intake.clear()  # it comes again, from the stored position on
-            self._epoch = await self._find_epoch()
-            stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
-            self._next = {partition: stored.get(partition, 0) for partition in partitions}
-            self._stored = dict(self._next)
-            await self._say_begun(partitions - stored.keys())
-            most = self._stretches.most
-            self._stretches.begin(await refused_before(self.doors.clickhouse, self.topic.name, self._next, most))
-            await self._processor.assigned({p: position(self._epoch, offset) for p, offset in self._next.items()})
-            _log.info("assigned", topic=self.topic.name, epoch=self._epoch, offsets=self._next)
-            return dict(self._next)
+        """Partitions that are ours from now on -> the offsets to go on at. Waits for what is being processed.
+
+        Whoever waits may be called off, as Faust does when the next assignment comes: what was begun is done whole, and
+        the next one waits for it.
+        """
+        self._beginning = asyncio.create_task(self._begin(partitions))
+        return await asyncio.shield(self._beginning)
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether an assignment is being carried out, for as long as the stores take."""
+        return self._beginning is not None and not self._beginning.done()
+
+    async def _begin(self, partitions: set[int]) -> dict[int, int]:
+        with self._or_end("beginning"):
+            async with self._one_at_a_time:
+                await self._settle()
+                self._intake.clear()  # it comes again, from the stored position on
+                self._epoch = await self._find_epoch()
+                stored = await positions.load(self.doors.clickhouse, self.topic.name, self._epoch)
+                self._next = {partition: stored.get(partition, 0) for partition in partitions}
+                self._stored = dict(self._next)
+                await self._say_begun(partitions - stored.keys())
+                most = self._stretches.most
+                self._stretches.begin(await refused_before(self.doors.clickhouse, self.topic.name, self._next, most))
+                await self._processor.assigned({p: position(self._epoch, offset) for p, offset in self._next.items()})
+                _log.info("assigned", topic=self.topic.name, epoch=self._epoch, offsets=self._next)
+                return dict(self._next)
 
     async def _say_begun(self, partitions: set[int]) -> None:
         """A log of which nothing is stored yet is known from now on: what the one before it lost is lost."""

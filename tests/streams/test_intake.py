@@ -63,11 +63,13 @@ async def test_the_next_batch_waits_for_its_time_unless_it_is_full() -> None:
     await asyncio.wait_for(late, 1)
 
 
-async def test_what_is_forgotten_makes_room() -> None:
-    intake = Intake(max_messages=1, every_s=0.0)
-    await intake.put(event(0))
-    waiting = asyncio.create_task(intake.put(event(1)))
+async def test_what_waits_for_room_is_forgotten_with_what_waits_since_it_comes_again_too() -> None:
+    intake = Intake(max_messages=2, every_s=0.0)
+    for number in range(2):
+        await intake.put(event(number))
+    waiting = asyncio.create_task(intake.put(event(2)))
     await asyncio.sleep(0)
     intake.clear()
     await asyncio.wait_for(waiting, 1)
-    assert [each.number for each in await intake.take()] == [1]
+    await asyncio.wait_for(intake.put(event(0)), 1)
+    assert [each.number for each in await asyncio.wait_for(intake.take(), 1)] == [0]

@@ -158,3 +158,34 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 1}
     await runner.stop()
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
+
+
+async def test_an_assignment_that_the_next_one_overtakes_is_carried_out_whole_and_first(
+    runner: Runner, doors: Doors
+) -> None:
+    settled: list[list[tuple[int, int]]] = []
+    let_go = asyncio.Event()
+
+    async def settle() -> None:
+        taken, runner._processor.seen = runner._processor.seen, []
+        await let_go.wait()
+        settled.append(taken)
+
+    await runner.assigned({0})
+    runner._processor.settle = settle
+    await runner.flush([Event(Record(0, 0))])
+    overtaken = asyncio.create_task(runner.assigned({0, 1}))
+    await asyncio.sleep(0.05)
+    overtaken.cancel()
+    following = asyncio.create_task(runner.assigned({1}))
+    await asyncio.sleep(0.05)
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 0}
+    assert runner.is_beginning
+    let_go.set()
+
+    assert await following == {1: 0}
+    assert settled == [[(0, 0)]]
+    assert runner._processor.calls == ["assigned [0]", "assigned [0, 1]", "assigned [1]"]
+    assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 1, 1: 0}
+    assert not runner.is_beginning
+    await runner.stop()
