@@ -36,12 +36,38 @@ _log = structlog.stdlib.get_logger("streams.app")
 
 
 class PromptThread(driver.AIOKafkaConsumerThread):
-    """Fetches without Faust's wait, which is no setting of its."""
+    """Fetches without Faust's wait, which is no setting of its; and takes a group's lead where nobody has it."""
+
+    takes_the_lead = False
+    """at the next join: Tansu keeps a leader that left while the group was forming, and waits for it for ever. Whoever
+    asks as that member has the lead. Apache Kafka does not know it any more, and gives a new id."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         made = super()._create_worker_consumer(transport)
         made._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # read when it starts
         return made
+
+    async def on_start(self) -> None:
+        """Listen to who leads."""
+        await super().on_start()
+        group = cast("Any", self._consumer)._coordinator  # noqa: SLF001  # no other way to it
+        send, rejoin = group._send_req, group._do_rejoin_group  # noqa: SLF001
+        leader = ""
+
+        async def heard(request: Any) -> Any:
+            nonlocal leader
+            response = await send(request)
+            leader = getattr(response, "leader_id", leader)
+            return response
+
+        async def joined(subscription: Any) -> Any:
+            if self.takes_the_lead and leader:
+                _log.warning("nobody leads the group; taking the lead", leader=leader)
+                group.member_id = leader
+            self.takes_the_lead = False
+            return await rejoin(subscription)
+
+        group._send_req, group._do_rejoin_group = heard, joined  # noqa: SLF001
 
 
 class FencedConsumer(driver.Consumer):
@@ -139,8 +165,14 @@ class Streams(faust.App):
             looks, of = looks + 1 if stands else 0, self.rebalancing_count
             if stands:
                 await self.broker_answers()
+            if looks == STUCK_S // LOOK_EVERY_S // 2:
+                self.take_the_lead()
         _log.error("a rebalance does not end; this process ends, and goes on at the stored position")
         os._exit(70)
+
+    def take_the_lead(self) -> None:
+        """At the next join, where there is one."""
+        cast("Any", self.consumer)._thread.takes_the_lead = True  # noqa: SLF001  # its own thread has the group
 
     def _as_of(self) -> dict[int, int | None]:
         consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on
