@@ -6,7 +6,9 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -44,38 +46,95 @@ class Sent:
     refused: list[str] = field(default_factory=list)
 
 
+class Connection(asyncio.Protocol):
+    """One that is kept: a request, its answer, the next request. Streams would cost more than the servers measured."""
+
+    _transport: asyncio.Transport
+    _answer: asyncio.Future[tuple[int, bytes]]
+    _got = b""
+
+    @classmethod
+    async def to(cls, port: int) -> Self:
+        """Connected."""
+        return (await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port))[1]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready to ask."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+        """Status and body of the answer; ConnectionError where there is none. One at a time."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        """Some of the answer, mostly all of it."""
+        self._got += data
+        if (answer := _answer(self._got)) is not None:
+            self._got = b""
+            self._answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits learns of it."""
+        if not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("the server hung up"))
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+        self._transport.close()
+
+
+@lru_cache(maxsize=100)
+def _answer(got: bytes) -> tuple[int, bytes] | None:
+    """Status and body, once they are there; servers say the same again and again."""
+    head, end, content = got.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+    return (int(head.split(b" ", 2)[1]), content) if len(content) >= length else None
+
+
 async def send(
-    port: int, posts: Sequence[bytes], *, connections: int, seconds: float, requests_per_second: float | None = None
+    port: int,
+    posts: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    requests_per_second: float | None = None,
+    sent: Sent | None = None,
 ) -> Sent:
-    """Post for `seconds`, taking the requests by turns; at the given rate, each request at most once."""
-    sent, turns, loop = Sent(), itertools.count(), asyncio.get_running_loop()
+    """Post for `seconds`, taking the requests by turns; at the given rate, each request at most once.
+
+    `sent` is kept up to date meanwhile. Begins when all connections are there.
+    """
+    told, turns, loop = sent or Sent(), itertools.count(), asyncio.get_running_loop()
+    opened = [await Connection.to(port) for _ in range(connections)]
     begin = loop.time()
 
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def one(connection: Connection) -> None:
         while loop.time() < begin + seconds:
             turn = next(turns)
             if requests_per_second:
                 if turn >= len(posts):
                     break
                 await asyncio.sleep(max(0.0, begin + turn / requests_per_second - loop.time()))
-            writer.write(posts[turn % len(posts)])
-            status, answer = await _answer(reader)
-            sent.requests += 1
-            if status == 202:
-                sent.accepted += json.loads(answer)["accepted"]
+            status, answer = await connection.ask(posts[turn % len(posts)])
+            told.requests += 1
+            if status == HTTPStatus.ACCEPTED:
+                told.accepted += _accepted(answer)
             else:
-                sent.refused.append(f"{status} {answer[:200]!r}")
-        writer.close()
+                told.refused.append(f"{status} {answer[:200]!r}")
+        connection.close()
 
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return sent
+    await asyncio.gather(*map(one, opened))
+    return told
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-    return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
+@lru_cache(maxsize=100)
+def _accepted(answer: bytes) -> int:
+    accepted: int = json.loads(answer)["accepted"]
+    return accepted
 
 
 async def until_ready(port: int, give_up_s: float = 60) -> None:
@@ -83,13 +142,12 @@ async def until_ready(port: int, give_up_s: float = 60) -> None:
     end = time.monotonic() + give_up_s
     while True:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /readyz HTTP/1.1\r\nhost: bench\r\n\r\n")
-            status, _ = await _answer(reader)
-            writer.close()
-            if status == 200:
+            connection = await Connection.to(port)
+            status, _ = await connection.ask(b"GET /readyz HTTP/1.1\r\nhost: bench\r\n\r\n")
+            connection.close()
+            if status == HTTPStatus.OK:
                 return
-        except (OSError, asyncio.IncompleteReadError):
+        except OSError:
             pass
         if time.monotonic() > end:
             raise TimeoutError(f"nothing is ready at port {port}")
