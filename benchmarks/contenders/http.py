@@ -33,7 +33,10 @@ MORE_S = 0.2
 """The load goes on while the clock is read."""
 POOL_EVENTS = 20_000
 WARM_S = 3.0
-"""The servers' own beginnings are over, and every connection has had answers."""
+"""The servers' own beginnings are over, and every connection has had answers. Before it each event is posted once, so
+that all content has been looked up."""
+MOST, UNLIMITED = 1_000, 1e9
+"""Events of a request of that, as fast as they are taken."""
 END = b"end"
 """A message that nobody posted."""
 
@@ -87,8 +90,10 @@ async def main() -> None:
     of = data.happened(POOL_EVENTS, len(contents), seed=secrets.randbits(32), until_ms=now_ms, contents=contents)
     posts = sender.requests(of, told["batch"], told["media_type"], told["write_key"])
     starts = await log.ends(told["kafka"], told["topic"], told["partitions"])
+    every = sender.requests(of, MOST, sender.JSON, told["write_key"])
     with server(told) as (port, process):
         await sender.until_ready(port)
+        begun = await sender.send(port, every, connections=4, seconds=60, requests_per_second=UNLIMITED)
         connections = CONNECTIONS[told["batch"]]
         sent, seconds = sender.Sent(), WARM_S + told["seconds"] + MORE_S
         sending = asyncio.create_task(sender.send(port, posts, connections=connections, seconds=seconds, sent=sent))
@@ -100,9 +105,10 @@ async def main() -> None:
         await sending
         rss = rss_mb(process.pid)
     events, messages = await stored(told, starts)
-    more = {"accepted": sent.accepted, "stored": events, "messages": messages, "refused": sent.refused[:3]}
+    accepted_in_all, refused = begun.accepted + sent.accepted, [*begun.refused, *sent.refused]
+    more = {"accepted": accepted_in_all, "stored": events, "messages": messages, "refused": refused[:3]}
     more |= {"rss_mb": rss, "requests": requests}
-    tell(accepted, spent, "tallywire", "uvicorn", equal=events == sent.accepted and not sent.refused, **more)
+    tell(accepted, spent, "tallywire", "uvicorn", equal=events == accepted_in_all and not refused, **more)
 
 
 if __name__ == "__main__":
