@@ -113,6 +113,8 @@ async def test_a_collector_tells_what_it_accepted_within_seconds_and_the_rest_wh
             await asyncio.sleep(0.1)
         else:
             pytest.fail(f"after 10 s it claims {await accepted(client, organization.id)}")
+        maps = await asyncio.to_thread(Path(f"/proc/{collecting.process.pid}/maps").read_text)
+        assert "/pandas/" not in maps, "loading it holds up every request"
         assert (await collecting.events(batch[:7], organization.key)).status_code == 202
         collecting.process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(collecting.process.wait, 30)
