@@ -1,13 +1,16 @@
 """A client of our own API, signed in as the local admin."""
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
 from stack import environment, first_run, keyring
 from stack.errors import Refused
 from stack.folder import folder_at
+
+PATIENCE_S: Final = 15
 
 
 def access_token(data: Path | None) -> str:
@@ -25,14 +28,25 @@ def client(data: Path | None, token: str | None = None) -> httpx2.Client:
 
 
 def ask(client: httpx2.Client, method: str, path: str, **more: Any) -> Any:
-    """The JSON that the API answers, None for an empty answer. Raises Refused with what it said."""
-    try:
-        answer = client.request(method, path, **more)
-    except httpx2.TransportError as error:
-        raise Refused(f"The API does not answer at {client.base_url}: is it running? See `tallywire status`") from error
+    """The JSON that the API answers, None for an empty answer. Raises Refused with what it said.
+
+    A 503 did nothing: what the API needs may be starting again, so it is asked for a while.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while (answer := _answer(client, method, path, **more)).status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.5)
     if answer.is_error:
         raise Refused(f"The API answered {answer.status_code}: {_detail(answer)}")
     return answer.json() if answer.content else None
+
+
+def _answer(client: httpx2.Client, method: str, path: str, **more: Any) -> httpx2.Response:
+    try:
+        return client.request(method, path, **more)
+    except httpx2.TransportError as error:
+        raise Refused(f"The API does not answer at {client.base_url}: is it running? See `tallywire status`") from error
 
 
 def _detail(answer: httpx2.Response) -> str:

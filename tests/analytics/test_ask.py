@@ -79,7 +79,7 @@ async def test_rejections_come_newest_first_by_page_and_by_reason(client: Client
 
 
 async def test_a_question_that_does_not_exist_is_named_with_those_that_do(asking: AsyncClient) -> None:
-    with pytest.raises(LookupError, match="no question is called the_time; there are accounts_of_"):
+    with pytest.raises(LookupError, match="no question is called the_time; there are accounts_"):
         await ask(asking, "the_time")
     with pytest.raises(LookupError):
         await ask(asking, "../schema/0001_schema_migrations")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from api.content.bulk import import_pieces
 from api.content.schemas import ImportedPiece
@@ -137,6 +137,7 @@ async def test_rows_go_in_by_order_of_name_so_that_imports_never_lock_each_other
 
     async def take(session: Any, *names: str) -> list[bool]:
         user = await session.scalar(select(User).where(User.id == team.org_admin.id))
+        await session.execute(select(func.set_config("app.user_id", str(user.id), True)))
         pieces = [ImportedPiece(source_ref=name, type="custom", title=name) for name in names]
         return [row.created for row in await import_pieces(session, user, pieces)]
 

@@ -145,7 +145,7 @@ class Collecting:
         return await self.post("/v1/events", body, key, **headers)
 
     async def until_up(self, path: str = "/readyz") -> None:
-        for _ in range(200):
+        for _ in range(800):
             if self.process.poll() is not None:
                 raise RuntimeError(self.log.read_text())
             try:

@@ -210,7 +210,7 @@ def test_what_was_planted_is_named_and_counted_again_while_events_come_and_reade
             planted = plant(stores, sent)
             only = system.run("recount", "--dry-run", "--content", quiet[0], "--json", "--wait", "0", check=False)
             killed_at(system, "held")
-            done = system.run("recount", "--json", "--wait", "6", check=False)
+            done = system.run("recount", "--json", "--wait", "15", check=False)
         report = json.loads(done.stdout)
         assert (done.returncode, report["left"]) == (0, []), done.stderr
         assert {named(change) for change in report["changes"]} == planted
