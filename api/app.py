@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
-from api import handlers, health
+from api import handlers, health, reference
 from api.api_keys.endpoints import router as api_keys_router
 from api.approvals.endpoints import router as policies_router
 from api.assignments.endpoints import router as assignments_router
@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(health.router)
     app.include_router(keys_router)
+    app.include_router(reference.router)
     routes = APIRouter(prefix=PREFIX)
     for router in ROUTERS:
         routes.include_router(router)

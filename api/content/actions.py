@@ -1,9 +1,9 @@
 """The routes of a piece's life: actions, revisions, approvals."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from api.approvals import service as approvals
@@ -11,6 +11,8 @@ from api.approvals.schemas import ApprovalResponse
 from api.auth.caller import Caller, Session
 from api.content import revisions, service
 from api.content.conditions import unless_stale
+from api.content.endpoints import ETAG, SHOWN
+from api.content.representation import answer
 from api.content.revisions import DiffResponse, RevisionResponse, RevisionSummary
 from api.content.schemas import ContentResponse, Storable
 from api.content.states import Action
@@ -18,7 +20,10 @@ from api.content.transitions import take
 from api.openapi import problems
 
 router = APIRouter(prefix="/content/{id}", tags=["publishing"], dependencies=[Depends(unless_stale)])
-ANSWERS = problems(400, 401, 403, 404, 409, 412)
+REFUSED = problems(400, 401, 403, 404, 409, 412)
+ANSWERS = {**SHOWN, **REFUSED}
+WITH_BODY = {**ANSWERS, **problems(413, 422)}
+ASKED: dict[int | str, dict[str, Any]] = {202: {"headers": ETAG}, **REFUSED}
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -38,68 +43,68 @@ class ScheduleRequest(BaseModel):
     scheduled_at: AwareDatetime
 
 
-@router.post("/submit", responses=ANSWERS)
-async def submit(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/submit", response_model=ContentResponse, responses=ANSWERS)
+async def submit(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Ask for the approval of a draft."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.SUBMIT))
+    return answer(await take(session, caller, id, Action.SUBMIT))
 
 
-@router.post("/approve", responses=ANSWERS)
-async def approve(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/approve", response_model=ContentResponse, responses=ANSWERS)
+async def approve(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Approve the revision as it stands; with the last approval that the policy asks for, the piece is approved."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.APPROVE))
+    return answer(await take(session, caller, id, Action.APPROVE))
 
 
-@router.post("/reject", responses=problems(400, 401, 403, 404, 409, 412, 413, 422))
+@router.post("/reject", response_model=ContentResponse, responses=WITH_BODY)
 async def reject(
     session: Session,
     caller: Caller,
     id: UUID,  # noqa: A002 - the path's own name
     request: RejectRequest,
-) -> ContentResponse:
+) -> Response:
     """Reject the revision with a reason; the piece is a draft again."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.REJECT, reason=request.reason))
+    return answer(await take(session, caller, id, Action.REJECT, reason=request.reason))
 
 
-@router.post("/return", responses=ANSWERS)
-async def return_to_draft(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/return", response_model=ContentResponse, responses=ANSWERS)
+async def return_to_draft(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Take a piece back to draft; its approvals are void."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.RETURN))
+    return answer(await take(session, caller, id, Action.RETURN))
 
 
-@router.post("/publish", status_code=202, responses=ANSWERS)
-async def publish(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/publish", status_code=202, response_model=ContentResponse, responses=ASKED)
+async def publish(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Ask for publication. It happens soon after, or `publish_problem` says why it was refused."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.PUBLISH))
+    return answer(await take(session, caller, id, Action.PUBLISH), 202)
 
 
-@router.post("/schedule", responses=problems(400, 401, 403, 404, 409, 412, 413, 422))
+@router.post("/schedule", response_model=ContentResponse, responses=WITH_BODY)
 async def schedule(
     session: Session,
     caller: Caller,
     id: UUID,  # noqa: A002 - the path's own name
     request: ScheduleRequest,
-) -> ContentResponse:
+) -> Response:
     """Have approved content published at a time; another time takes the place of the one before."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.SCHEDULE, at=request.scheduled_at))
+    return answer(await take(session, caller, id, Action.SCHEDULE, at=request.scheduled_at))
 
 
-@router.delete("/schedule", responses=ANSWERS)
-async def unschedule(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.delete("/schedule", response_model=ContentResponse, responses=ANSWERS)
+async def unschedule(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Take the time away: the piece stays approved, and nothing is published by itself."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.UNSCHEDULE))
+    return answer(await take(session, caller, id, Action.UNSCHEDULE))
 
 
-@router.post("/archive", responses=ANSWERS)
-async def archive(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/archive", response_model=ContentResponse, responses=ANSWERS)
+async def archive(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Put a piece away."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.ARCHIVE))
+    return answer(await take(session, caller, id, Action.ARCHIVE))
 
 
-@router.post("/restore", responses=ANSWERS)
-async def restore(session: Session, caller: Caller, id: UUID) -> ContentResponse:  # noqa: A002 - the path's own name
+@router.post("/restore", response_model=ContentResponse, responses=ANSWERS)
+async def restore(session: Session, caller: Caller, id: UUID) -> Response:  # noqa: A002 - the path's own name
     """Take an archived piece back, as a draft."""
-    return ContentResponse.model_validate(await take(session, caller, id, Action.RESTORE))
+    return answer(await take(session, caller, id, Action.RESTORE))
 
 
 @router.get("/approvals", responses=problems(400, 401, 404))

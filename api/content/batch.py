@@ -95,7 +95,7 @@ def deed_of(request: BatchRequest) -> Deed:
     return lambda session, caller, id_: take(session, caller, id_, action, reason=request.reason)
 
 
-@router.post("/actions", responses=problems(400, 401, 413, 422))
+@router.post("/actions", responses=problems(400, 401, 403, 413, 422))
 async def act(doors: OpenDoors, asking: Signed, http: Request, request: BatchRequest) -> BatchResponse:
     """Take an action on up to 100 pieces. One that is refused stops none of the others: each has its own result."""
     async with doors.database.transaction(asking.organization_id) as session:

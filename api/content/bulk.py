@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import outbox
+from api import audit, outbox
 from api.content import revisions
 from api.content.models import Content
 from api.content.schemas import ImportedPiece, ImportedResponse
@@ -30,7 +30,7 @@ _INSERT = text("""
 
 
 async def import_pieces(session: AsyncSession, caller: User, pieces: Sequence[ImportedPiece]) -> list[ImportedResponse]:
-    """Take what is not here yet, with a `content.created` each; answers all, in the order in which they came.
+    """Take what is not here yet, a `content.created` each, one audit entry for all; answers in the order asked.
 
     The rows go in by order of name, so that two imports at once wait for each other and do not lock each other up.
     """
@@ -41,6 +41,8 @@ async def import_pieces(session: AsyncSession, caller: User, pieces: Sequence[Im
     known = await _by_source_ref(session, caller.organization_id, pieces)
     made = [piece for piece in known.values() if piece.id in created]
     await revisions.record(session, [piece.id for piece in made], caller.id)
+    if made:
+        await audit.append(session, caller, "content.imported", None, {"ids": sorted(str(piece.id) for piece in made)})
     await outbox.append(session, [event_of(piece, "content.created", caller.id, piece.created_at) for piece in made])
     return [_answer(known[piece.source_ref], created) for piece in pieces]
 

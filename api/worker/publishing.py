@@ -18,7 +18,8 @@ _payload = msgspec.json.Decoder(PublishContent)
 
 _LOCK: Final = "SELECT * FROM content WHERE id = $1 FOR NO KEY UPDATE"
 _REFUSAL: Final = """
-SELECT CASE WHEN status <> 'approved' THEN 'not_approved'
+SELECT CASE WHEN status = 'published' THEN 'published_already'
+            WHEN status <> 'approved' THEN 'not_approved'
             WHEN content_sha256(type, title, body, platforms) <> $2 THEN 'hash_mismatch'
             WHEN scheduled_at IS DISTINCT FROM COALESCE($3, scheduled_at) THEN 'rescheduled'
             ELSE publish_refusal(content) END
@@ -29,6 +30,8 @@ UPDATE content SET status = 'published', publish_problem = NULL, published_at = 
                    updated_at = clock_timestamp()
 WHERE id = $1 RETURNING *
 """
+UNTOLD: Final = frozenset({"rescheduled", "published_already"})
+"""Refusals that say nothing of the piece as it stands: the audit trail has them, `publish_problem` does not."""
 _REFUSE: Final = "UPDATE content SET publish_problem = $2 WHERE id = $1"
 
 
@@ -44,7 +47,7 @@ async def publish(connection: asyncpg.Connection, command: Command) -> None:
     details = {"sha256": asked.sha256, **({"refusal": refusal} if refusal else {})}
     if refusal:
         _log.warning("publication refused", content_id=str(asked.content_id), refusal=refusal)
-        if refusal != "rescheduled":
+        if refusal not in UNTOLD:
             await connection.execute(_REFUSE, asked.content_id, refusal)
     else:
         piece = await connection.fetchrow(_PUBLISH, asked.content_id)

@@ -152,3 +152,17 @@ async def test_rows_go_in_by_order_of_name_so_that_imports_never_lock_each_other
         assert not waiting.done()
         assert await take(session, "z") == [True]
     assert await waiting == [False, False, True]
+
+
+async def test_an_import_is_one_entry_in_the_audit_trail_with_the_pieces_that_it_made(client, team, superuser) -> None:
+    pieces = [{**PIECE, "source_ref": name} for name in ("trail-1", "trail-2")]
+    rows = (await bulk(client, team.org_admin, pieces)).json()
+    await bulk(client, team.org_admin, pieces[:1])
+    told = await superuser.fetch(
+        "SELECT entry::jsonb -> 'details' ->> 'ids' AS ids FROM audit_entries "
+        "WHERE organization_id = $1 AND entry::jsonb ->> 'action' = 'content.imported' ORDER BY sequence DESC LIMIT 2",
+        team.id,
+    )
+    ids = [msgspec.json.decode(row["ids"]) for row in told]
+    made = sorted(row["id"] for row in rows)
+    assert [one for one in ids if set(one) & set(made)] == [made]

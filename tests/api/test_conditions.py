@@ -113,3 +113,15 @@ async def test_an_etag_that_is_none_is_400(client, team, header) -> None:
     assert (await put(client, team, address, "x", **{"If-Match": header})).status_code == 400
     answer = await client.get(address, headers={**team.viewer.headers, "If-None-Match": header})
     assert answer.status_code == 400
+
+
+async def test_an_action_answers_the_etag_that_the_next_one_can_name(client, team) -> None:
+    address, etag = await create(client, team)
+    for action, status in (("submit", 200), ("return", 200), ("archive", 200), ("restore", 200)):
+        headers = {**team.editor.headers, "If-Match": etag}
+        answer = await client.post(f"{address}/{action}", headers=headers)
+        assert answer.status_code == status
+        shown = await client.get(address, headers=team.viewer.headers)
+        assert (answer.headers["etag"], answer.content) == (shown.headers["etag"], shown.content)
+        assert (await client.post(f"{address}/archive", headers=headers)).status_code == 412
+        etag = answer.headers["etag"]

@@ -1,5 +1,6 @@
 """The OpenAPI document says what the routes do."""
 
+import re
 from typing import Any
 
 import pytest
@@ -116,3 +117,15 @@ async def test_answers_fit_the_schemas_that_the_document_promises(document, clie
 
 async def test_the_document_is_served(client, document) -> None:
     assert (await client.get("/api/v1/openapi.json")).json() == document
+
+
+async def test_the_reference_shows_every_route_and_shape_and_loads_nothing(app, client) -> None:
+    answer = await client.get("/docs")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    document = app.openapi()
+    for path, methods in document["paths"].items():
+        assert all(f"<h3>{method.upper()} {path}</h3>" in answer.text for method in methods)
+    linked = set(re.findall(r'href="#([^"]+)"', answer.text))
+    assert linked <= set(re.findall(r'id="([^"]+)"', answer.text)) == set(document["components"]["schemas"])
+    assert not re.search(r"<script|<link|src=|https?://", answer.text)
+    assert (await client.get(app.openapi_url)).status_code == 200

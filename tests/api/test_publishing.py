@@ -97,6 +97,24 @@ async def test_an_approved_piece_is_published_by_its_command(client, team, pool,
     assert (await edit(client, team, piece, title="u")).status_code == 409
 
 
+async def test_what_is_published_already_is_published_once_and_has_no_problem(client, team, pool, superuser) -> None:
+    piece = await make(client, team, "submit", "approve", "publish", "publish")
+    asked = "SELECT body FROM outbox WHERE key = $1 AND type = 'content.publish' ORDER BY id"
+    for row in await superuser.fetch(asked, piece):
+        await carry_out(pool, decode(row["body"]))
+    shown = await show(client, team, piece)
+    assert (shown["status"], shown["publish_problem"]) == ("published", None)
+    told = await superuser.fetch(
+        "SELECT entry::jsonb ->> 'action' AS action, entry::jsonb -> 'details' ->> 'refusal' AS refusal "
+        "FROM audit_entries WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 2",
+        team.id,
+    )
+    assert [tuple(row) for row in told] == [
+        ("content.publish_refused", "published_already"),
+        ("content.published", None),
+    ]
+
+
 async def test_an_edit_voids_the_approvals_and_what_was_asked_before_it_is_not_published(
     client, team, pool, superuser
 ) -> None:
