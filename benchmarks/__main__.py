@@ -19,6 +19,7 @@ from benchmarks.rows import FULL, QUICK, Contender, Row, rows
 from wire.topics import DEFAULT_PARTITIONS
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
 PEERS = ROOT / ".venv-bench" / "bin" / "python"
 WRITERS_PIECES = 2_000
 GIVE_UP_S = 300
@@ -27,17 +28,18 @@ Result = dict[str, Any]
 
 
 def main() -> None:
-    """Measure; print the table; with --quick nothing is written but to --results."""
+    """Measure; print the table; put it into the page in docs, unless --quick."""
     words = argparse.ArgumentParser(prog="python -m benchmarks")
     words.add_argument("--quick", action="store_true", help="small numbers: does everything run and count right?")
-    words.add_argument("--rows", default="", help="only rows whose name has this in it")
-    words.add_argument("--results", type=Path, help="where the results go, as JSON")
+    words.add_argument("--rows", default="", help="only rows whose name has this in it (or this|that)")
+    words.add_argument("--results", type=Path, help="where the results go, as JSON, instead of into docs")
     words.add_argument("--soak", type=float, metavar="MINUTES", help="only this: memory under 80 %% of the capacity")
     given = words.parse_args()
     if given.soak:
         print(report.memory(_soaked(given.soak)))
         return
-    chosen = [row for row in rows(QUICK if given.quick else FULL) if given.rows in row.name]
+    every = rows(QUICK if given.quick else FULL)
+    chosen = [row for row in every if any(name in row.name for name in given.rows.split("|"))]
     runs = (QUICK if given.quick else FULL).runs
     loads = [os.getloadavg()[0]]
     measured: dict[str, list[Result]] = {}
@@ -47,12 +49,17 @@ def main() -> None:
             measured |= _measured([row for row in chosen if row.place == name], runs, task)
     loads.append(os.getloadavg()[0])
     told = report.told(chosen, measured, loads)
-    if not given.quick and not given.rows:
-        (ROOT / "docs" / "benchmarks.md").write_text(report.page(told))
-    results = given.results or (None if given.quick or given.rows else ROOT / "benchmarks" / "results.json")
-    if results:
-        results.write_text(json.dumps(told, indent=1) + "\n")
     print(report.table(told))
+    if given.results:
+        _write(given.results, told)
+    elif not given.quick:
+        told = report.joined(json.loads(RESULTS.read_text()), told, [row.name for row in every])
+        _write(RESULTS, told)
+        (ROOT / "docs" / "benchmarks.md").write_text(report.page(told))
+
+
+def _write(path: Path, told: Result) -> None:
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def _measured(chosen: list[Row], runs: int, task: Task) -> dict[str, list[Result]]:

@@ -16,17 +16,25 @@ Told = dict[str, Any]
 
 
 def told(rows: Sequence[Row], measured: dict[str, list[Result]], loads: Sequence[float]) -> Told:
-    """Everything, ready to be kept: the machine, versions, and per row the contenders' medians, ratios and runs."""
+    """One run, ready to be kept: the machine, versions, and per row when it was, medians, ratios and runs."""
     versions: dict[str, str] = {"python": platform.python_version()}
     for results in measured.values():
         for result in results:
             versions |= result.get("versions", {})
+    when = {"at": datetime.now(UTC).isoformat(timespec="minutes"), "load": list(loads)}
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "kernel": platform.release(), "load": list(loads)},
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "kernel": platform.release()},
         "versions": dict(sorted(versions.items())),
-        "rows": [_row(row, measured) for row in rows],
+        "rows": [{**_row(row, measured), **when} for row in rows],
     }
+
+
+def joined(before: Told, now: Told, names: Sequence[str]) -> Told:
+    """The rows of these names: of the run `now`, or else of earlier ones on such a machine."""
+    same = before.get("machine") == now["machine"]
+    rows = {row["name"]: row for row in [*(before["rows"] if same else []), *now["rows"]]}
+    versions = {**(before["versions"] if same else {}), **now["versions"]}
+    return {**now, "versions": dict(sorted(versions.items())), "rows": [rows[name] for name in names if name in rows]}
 
 
 def _row(row: Row, measured: dict[str, list[Result]]) -> Told:
@@ -60,13 +68,10 @@ def short(result: Result) -> str:
 def table(of: Told) -> str:
     """The whole as text, in Markdown, which a terminal shows well enough."""
     machine, versions = of["machine"], ", ".join(f"{name} {version}" for name, version in of["versions"].items())
-    load = " to ".join(f"{value:.1f}" for value in machine["load"])
-    lines = [
-        f"Measured {of['at']} on {machine['cores']} x {machine['cpu']}, Linux {machine['kernel']}, load {load}.",
-        f"Versions: {versions}.",
-    ]
+    lines = [f"Measured on {machine['cores']} x {machine['cpu']}, Linux {machine['kernel']}.", f"Versions: {versions}."]
     for row in of["rows"]:
-        lines += ["", f"**{row['name']}**", ""]
+        load = " to ".join(f"{value:.1f}" for value in row["load"])
+        lines += ["", f"**{row['name']}** ({row['at']}, load {load})", ""]
         shape = {"ns of CPU an event": _stages, "seconds": _latency, "ms": _reads}.get(row["unit"], _rates)
         lines += shape(row)
     return "\n".join(lines)
@@ -146,7 +151,8 @@ def page(of: Told) -> str:
     """The page in docs."""
     return f"""# Benchmarks
 
-Written by `make bench`; every number here comes from one run of it, whose raw results are in `benchmarks/results.json`.
+Written by `make bench`, or a row at a time by `python -m benchmarks --rows NAME`: a row's contenders were measured in
+one run, by turns. The raw results are in `benchmarks/results.json`.
 
 - The figure is events for each second of CPU, which other work on the machine disturbs least; three runs, contenders by
   turns, medians, and ratios of the same run. What is measured has a core to itself, and the broker, the stores and the

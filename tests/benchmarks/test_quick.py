@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.contenders.result import digest
+from benchmarks.report import joined
 from benchmarks.rows import QUICK, rows
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +73,13 @@ def test_a_fingerprint_tells_one_event_more_or_elsewhere() -> None:
     assert digest(counts) == digest(dict(reversed(counts.items())))
     assert digest(counts) != digest({**counts, ("piece", "x", "view", 1): 2})
     assert digest(counts) != digest({("piece", "web", "view", 2): 2, ("piece", "x", "view", 1): 1})
+
+
+def test_a_row_that_is_measured_anew_takes_the_place_of_the_old_one_and_no_other() -> None:
+    def run(*names: str, at: str) -> dict[str, Any]:
+        return {"machine": {"cpu": "x"}, "versions": {}, "rows": [{"name": name, "at": at} for name in names]}
+
+    told = joined(run("a", "b", "gone", at="old"), run("b", at="new"), ["a", "b", "c"])
+    assert [(row["name"], row["at"]) for row in told["rows"]] == [("a", "old"), ("b", "new")]
+    elsewhere = {**run("a", at="old"), "machine": {"cpu": "y"}}
+    assert [row["name"] for row in joined(elsewhere, run("b", at="new"), ["a", "b"])["rows"]] == ["b"]
