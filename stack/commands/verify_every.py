@@ -18,8 +18,8 @@ from stack.verify import LOG, Outcome
 from wire import telemetry
 from wire.settings import settings
 
-FIRST_S: Final = 20.0
-"""After a start, until the others are there."""
+SOON_S: Final = 20.0
+"""After a start, until the others are there; and after a time when a store did not answer."""
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -53,7 +53,7 @@ async def _run(every_s: int, wait_s: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{settings().worker_name}.ready").touch()
     read = Read()
-    await asyncio.sleep(min(FIRST_S, every_s))
+    await asyncio.sleep(min(SOON_S, every_s))
     while True:
         try:
             result = result_of(await look(settings(), read, wait_s, every=False), time.time())
@@ -61,7 +61,12 @@ async def _run(every_s: int, wait_s: float) -> None:
             result = Result(at=time.time(), failed=str(error)[:300] or type(error).__name__)
         show(result, folder)
         log.log(20 if not (result.differences or result.failed) else 40, "compared", result=str(result))
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(pause_s(result, every_s))
+
+
+def pause_s(result: Result, every_s: float) -> float:
+    """Seconds until the next comparison: soon where nothing could be compared."""
+    return min(SOON_S, every_s) if result.failed else every_s
 
 
 def result_of(outcome: Outcome, at: float) -> Result:

@@ -32,5 +32,5 @@ def test_the_service_shows_its_result_in_metrics_and_in_the_status(system: Syste
         lines = httpx2.get(metrics).text.splitlines()
         return next(float(each.split()[1]) for each in lines if each.startswith("stack_verify_last_run_timestamp"))
 
-    assert eventually(lambda: when() > 0, within_s=60)
+    assert eventually(lambda: when() > 0, within_s=90)
     assert "events of the log" in system.run("status").stdout.replace("\n", " ")
