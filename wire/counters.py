@@ -119,13 +119,7 @@ def position_in(text: str) -> tuple[int, int]:
     return int(generation[1:] or 0), int(position)
 
 
-ADVANCE: Final = """
--- KEYS: position, then hashes. ARGV: the position that the writer wrote last, the one that it moves to, then for each
--- hash: its time to live in seconds (0: for ever), how many pieces, and each piece and its cells.
--- Answers the position that stands at the end. Smaller than the first argument: Redis has lost something, and nothing
--- was written.
-local held = redis.call('GET', KEYS[1]) or ''
-if held < ARGV[1] or held >= ARGV[2] then return held end
+_WRITE: Final = """\
 local at = 3
 for i = 2, #KEYS do
   local ttl, last = tonumber(ARGV[at]), at + 1 + 2 * tonumber(ARGV[at + 1])
@@ -139,22 +133,26 @@ redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]
 """
 
-REPAIR: Final = """
+ADVANCE: Final = (
+    """
+-- KEYS: position, then hashes. ARGV: the position that the writer wrote last, the one that it moves to, then for each
+-- hash: its time to live in seconds (0: for ever), how many pieces, and each piece and its cells.
+-- Answers the position that stands at the end. Smaller than the first argument: Redis has lost something, and nothing
+-- was written.
+local held = redis.call('GET', KEYS[1]) or ''
+if held < ARGV[1] or held >= ARGV[2] then return held end
+"""
+    + _WRITE
+)
+
+REPAIR: Final = (
+    """
 -- As ADVANCE, but the counters must stand exactly where the writer saw them.
 local held = redis.call('GET', KEYS[1]) or ''
 if held ~= ARGV[1] then return held end
-local at = 3
-for i = 2, #KEYS do
-  local ttl, last = tonumber(ARGV[at]), at + 1 + 2 * tonumber(ARGV[at + 1])
-  for from = at + 2, last, 4000 do
-    redis.call('HSET', KEYS[i], unpack(ARGV, from, math.min(from + 3999, last)))
-  end
-  if ttl > 0 then redis.call('EXPIRE', KEYS[i], ttl) end
-  at = last + 1
-end
-redis.call('SET', KEYS[1], ARGV[2])
-return ARGV[2]
 """
+    + _WRITE
+)
 
 SWITCH: Final = """
 -- KEYS: position, the set of parts, then pairs: a hash built anew, and the one whose place it takes; one that was not

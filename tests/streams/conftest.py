@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 import redis.asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
@@ -14,6 +16,10 @@ import wire.kafka
 import wire.redis
 from analytics.migrate import migrate
 from streams.doors import Doors
+from wire.commands import Command
+from wire.ids import partition
+from wire.settings import Settings
+from wire.topics import FINDINGS
 
 REDIS_DATABASE = 7
 
@@ -46,3 +52,18 @@ async def doors(servers: Any, clickhouse: Client, redis_client: redis.asyncio.Re
     producer = await wire.kafka.producer(kafka_url)
     yield Doors(clickhouse, redis_client, producer, lambda: 1_800_000_000.0)
     await producer.stop()
+
+
+async def findings(servers: Any, content_id: UUID) -> list[Command]:
+    """Every finding whose key is this content."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=wire.kafka.bootstrap(Settings(kafka_url=servers.kafka_url).kafka_url))
+    await consumer.start()
+    place = TopicPartition(FINDINGS.name, partition(content_id, FINDINGS.partitions))
+    consumer.assign([place])
+    await consumer.seek_to_beginning()
+    end = (await consumer.end_offsets([place]))[place]
+    found = []
+    while await consumer.position(place) < end:
+        found += [record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch]
+    await consumer.stop()
+    return [msgspec.json.decode(record.value, type=Command) for record in found if record.key == content_id.bytes]

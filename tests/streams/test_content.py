@@ -1,23 +1,20 @@
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-import wire.kafka
 from streams.content import ContentProcessor, command, decode
 from streams.doors import Doors
 from streams.messages import Message
 from streams.rejections import NOBODY, of_message
 from streams.score import score
-from wire.commands import SCORE_CONTENT, Command, ScoreContent
+from tests.streams.conftest import findings
+from wire.commands import SCORE_CONTENT, ScoreContent
 from wire.errors import Poison
 from wire.events import ContentEvent, ContentState, encode
-from wire.ids import partition
-from wire.settings import Settings
-from wire.topics import CONTENT, FINDINGS
+from wire.topics import CONTENT
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, UTC)
 
@@ -49,21 +46,6 @@ async def processor(doors: Doors) -> ContentProcessor:
     made = ContentProcessor()
     await made.start(doors)
     return made
-
-
-async def findings(servers: Any, content_id: UUID) -> list[Command]:
-    """Every finding whose key is this content."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=wire.kafka.bootstrap(Settings(kafka_url=servers.kafka_url).kafka_url))
-    await consumer.start()
-    place = TopicPartition(FINDINGS.name, partition(content_id, FINDINGS.partitions))
-    consumer.assign([place])
-    await consumer.seek_to_beginning()
-    end = (await consumer.end_offsets([place]))[place]
-    found = []
-    while await consumer.position(place) < end:
-        found += [record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch]
-    await consumer.stop()
-    return [msgspec.json.decode(record.value, type=Command) for record in found if record.key == content_id.bytes]
 
 
 async def test_an_event_is_recorded_once_and_its_score_sent_with_one_and_the_same_id(

@@ -4,20 +4,17 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wire.kafka
 from streams.doors import Doors
 from streams.messages import Message
 from streams.snapshots import SnapshotsProcessor, latest, read, unix_ms
-from wire.commands import Command, RecordSnapshots
+from tests.streams.conftest import findings
+from wire.commands import RecordSnapshots
 from wire.counters import snapshots_key
 from wire.events import Kind, Snapshot, encode
-from wire.ids import partition
-from wire.settings import Settings
-from wire.topics import FINDINGS, SNAPSHOTS
+from wire.topics import SNAPSHOTS
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 123_456, UTC)
 
@@ -38,21 +35,6 @@ async def processor(doors: Doors) -> SnapshotsProcessor:
     return made
 
 
-async def commands(servers: Any, content_id: UUID) -> list[Command]:
-    """Every finding whose key is this content."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=wire.kafka.bootstrap(Settings(kafka_url=servers.kafka_url).kafka_url))
-    await consumer.start()
-    place = TopicPartition(FINDINGS.name, partition(content_id, FINDINGS.partitions))
-    consumer.assign([place])
-    await consumer.seek_to_beginning()
-    end = (await consumer.end_offsets([place]))[place]
-    found = []
-    while await consumer.position(place) < end:
-        found += [record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch]
-    await consumer.stop()
-    return [msgspec.json.decode(record.value, type=Command) for record in found if record.key == content_id.bytes]
-
-
 async def test_the_latest_wins_in_every_store_whatever_the_order_and_the_repetitions(
     processor: SnapshotsProcessor, doors: Doors, servers: Any
 ) -> None:
@@ -70,7 +52,7 @@ async def test_the_latest_wins_in_every_store_whatever_the_order_and_the_repetit
     assert unix_ms(rows[1][1].replace(tzinfo=UTC)) == unix_ms(later.captured_at)
     held = await doors.redis.hgetall(snapshots_key(organization, content))
     assert held == {b"facebook|share": f"{unix_ms(later.captured_at)}|5".encode()}
-    told = [msgspec.json.decode(each.payload, type=RecordSnapshots) for each in await commands(servers, content)]
+    told = [msgspec.json.decode(each.payload, type=RecordSnapshots) for each in await findings(servers, content)]
     assert {update.count for each in told for update in each.updates} == {5, 9}
     assert all(update.captured_at.microsecond % 1000 == 0 for each in told for update in each.updates)
 
@@ -82,7 +64,7 @@ async def test_the_same_messages_again_give_the_same_command_and_a_new_sending_a
     sent = [snapshot(organization, content, 4)]
     for offset in (0, 0, 7):
         await processor.process([message(sent, offset)])
-    first, second, third = await commands(servers, content)
+    first, second, third = await findings(servers, content)
     assert first.id == second.id != third.id
 
 
@@ -92,7 +74,7 @@ async def test_many_snapshots_are_reported_in_commands_of_at_most_500(
     organization = uuid4()
     contents = sorted(uuid4() for _ in range(1100))
     await processor.process([message([snapshot(organization, content, 1) for content in contents])])
-    told = [command for at in (0, 500, 1000) for command in await commands(servers, contents[at])]
+    told = [command for at in (0, 500, 1000) for command in await findings(servers, contents[at])]
     sizes = [len(msgspec.json.decode(command.payload, type=RecordSnapshots).updates) for command in told]
     assert sizes == [500, 500, 100]
     rows = doors.clickhouse.query(
