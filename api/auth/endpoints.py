@@ -22,10 +22,11 @@ async def sign_in(doors: OpenDoors, origin: CalledFrom, form: Annotated[SignIn, 
     return await signing_in.sign_in(doors, form, origin)
 
 
-@router.post("/auth/oidc/start", responses=problems(404))
-async def start_outside(doors: OpenDoors) -> OidcStartResponse:
+@router.post("/auth/oidc/start", responses=problems(404, 429))
+async def start_outside(doors: OpenDoors, origin: CalledFrom) -> OidcStartResponse:
     """Begin to sign in at the identity provider: send the browser there, and keep the flow."""
     _ = doors.oidc.organization_id
+    await doors.throttle.begin(origin.address)
     address, flow = await doors.oidc.start()
     return OidcStartResponse(authorization_url=address, flow=flow)
 

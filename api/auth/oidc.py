@@ -7,6 +7,7 @@ so that nobody is signed in by a link that somebody else has made.
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -18,16 +19,16 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
+from api.auth.provider import TIMEOUT_S, Provider
 from api.auth.secrets import hash_of
 from api.errors import NotFound, Unauthenticated, Unavailable
 from wire.settings import Settings
 
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
 FLOW_S: Final = 600
-TIMEOUT_S: Final = 5
 LEEWAY_S: Final = 60
 OVER = "this sign-in does not hold; start again"
 
@@ -44,9 +45,12 @@ class Identity:
 class Oidc:
     """The provider that the settings name. Raises NotFound where they name none, Unavailable where it is away."""
 
-    def __init__(self, settings: Settings, fast: redis.asyncio.Redis) -> None:
+    def __init__(
+        self, settings: Settings, fast: redis.asyncio.Redis, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._redis = fast
+        self._provider = Provider(settings.oidc_issuer, clock)
 
     @property
     def organization_id(self) -> UUID:
@@ -59,8 +63,8 @@ class Oidc:
     async def start(self) -> tuple[str, str]:
         """Where to send the browser, and the flow that finishes it within ten minutes."""
         flow, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        provider = await self._provider.described()
         async with self._client() as client:
-            provider = await self._discovered(client)
             address, state = client.create_authorization_url(
                 provider["authorization_endpoint"], code_verifier=verifier, nonce=nonce
             )
@@ -84,20 +88,21 @@ class Oidc:
         await self._keep(flow, {"identity": asdict(identity)})
 
     async def _exchange(self, kept: dict[str, str], code: str) -> Identity:
+        provider = await self._provider.described()
         try:
             async with self._client() as client:
-                provider = await self._discovered(client)
                 token = await client.fetch_token(
                     provider["token_endpoint"],
                     code=code,
                     code_verifier=kept["verifier"],
                     grant_type="authorization_code",
                 )
-                answer = await client.request("GET", provider["jwks_uri"], withhold_token=True)
-                keys = KeySet.import_key_set(answer.raise_for_status().json())
         except httpx2.HTTPError as error:
             raise Unavailable("the identity provider does not answer; try again") from error
-        return self._read(token, keys, kept["nonce"])
+        try:
+            return self._read(token, await self._provider.keys(), kept["nonce"])
+        except (InvalidKeyIdError, BadSignatureError):
+            return self._read(token, await self._provider.keys(newer=True), kept["nonce"])
 
     def _read(self, token: dict[str, Any], keys: KeySet, nonce: str) -> Identity:
         issuer, client_id = self._settings.oidc_issuer, self._settings.oidc_client_id
@@ -122,20 +127,6 @@ class Oidc:
             code_challenge_method="S256",
             timeout=TIMEOUT_S,
         )
-
-    async def _discovered(self, client: AsyncOAuth2Client) -> dict[str, str]:
-        """The provider's own description, which must name the issuer that the settings name."""
-        issuer = self._settings.oidc_issuer
-        try:
-            answer = await client.request(
-                "GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration", withhold_token=True
-            )
-            found: dict[str, str] = answer.raise_for_status().json()
-            if found["issuer"] != issuer:
-                raise ValueError(f"the provider calls itself {found['issuer']!r}")
-        except (httpx2.HTTPError, ValueError, KeyError) as error:
-            raise Unavailable("the identity provider does not answer as one; try again") from error
-        return found
 
     async def _keep(self, flow: str, what: dict[str, Any]) -> None:
         try:

@@ -39,12 +39,14 @@ async def sign_in(doors: Doors, request: OidcFinishRequest, origin: Origin) -> T
         try:
             async with doors.database.transaction(organization_id) as session:
                 user = await _user_of(session, identity)
-                return await admit(session, doors, user.id, "oidc", second, origin)
+                tokens = await admit(session, doors, user.id, "oidc", second, origin)
         except SecondFactorRequired:
             await doors.oidc.hold(flow, identity)
             raise
         except IntegrityError as error:
             raise Unauthenticated(NOBODY) from error
+    await doors.throttle.finished(origin.address)
+    return tokens
 
 
 async def _user_of(session: AsyncSession, identity: Identity) -> User:

@@ -61,8 +61,7 @@ class Throttle:
     async def attempt(self, address: str, account: str = "") -> AsyncIterator[None]:
         """One attempt from an address, at an account where one is named; Unauthenticated inside is a failure."""
         counts = await self._counts(address, account)
-        if wait_s := await self._ask(_COUNT, [count.key for count in counts], WINDOW_S, *(c.most for c in counts)):
-            raise TooMany(f"too many attempts failed; come again in {wait_s} s", headers={"Retry-After": str(wait_s)})
+        await self._count(counts, "too many attempts failed")
         try:
             yield
         except Unauthenticated as error:
@@ -75,6 +74,18 @@ class Throttle:
         await self._ask(_FORGIVE, [count.key for count in counts])
         if account:
             await self._ask(_REMEMBER, [_known(address, account)], KNOWN_S)
+
+    async def begin(self, address: str) -> None:
+        """Count a sign-in that goes on elsewhere: until it is finished, it counts among those that failed."""
+        await self._count([_begun(address)], "too many sign-ins were begun from here and not finished")
+
+    async def finished(self, address: str) -> None:
+        """A sign-in that was begun here has come to its end."""
+        await self._ask(_FORGIVE, [_begun(address).key])
+
+    async def _count(self, counts: Sequence[Count], why: str) -> None:
+        if wait_s := await self._ask(_COUNT, [count.key for count in counts], WINDOW_S, *(c.most for c in counts)):
+            raise TooMany(f"{why}; come again in {wait_s} s", headers={"Retry-After": str(wait_s)})
 
     async def _counts(self, address: str, account: str) -> Sequence[Count]:
         of_address = Count(f"tw:attempts:{network(address)}", OF_ADDRESS)
@@ -99,6 +110,10 @@ def network(address: str) -> str:
     except ValueError:
         return "unknown"
     return str(at) if at.version == 4 else str(ipaddress.ip_network((at, 64), strict=False))
+
+
+def _begun(address: str) -> Count:
+    return Count(f"tw:attempts:begun:{network(address)}", OF_ADDRESS)
 
 
 def _known(address: str, account: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ class Provider:
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"alg": "RS256"}, auto_kid=True))
     signing: RSAKey | None = None
     calls: dict[str, str] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
 
 
 class Request(OAuth2Request):
@@ -184,6 +186,7 @@ def running_provider() -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
+            provider.asked[path] += 1
             if path == "/.well-known/openid-configuration":
                 self._say(200, {**described(provider.issuer), **provider.calls}, [])
             elif path == "/jwks":

@@ -1,5 +1,6 @@
 """Signing in at an identity provider: a real one over HTTP, and everything that it may say wrongly."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -12,9 +13,12 @@ import pytest
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 
+from api.auth import throttle
 from api.auth.oidc import Oidc
+from api.auth.provider import AWAY_S, GOOD_FOR_S, NEWER_S
 from tests.api.oidc_provider import CLIENT_ID, CLIENT_SECRET, REDIRECT, Provider, running_provider
 
+DESCRIPTION = "/.well-known/openid-configuration"
 PASSWORD = "correct horse battery staple"
 
 
@@ -27,6 +31,7 @@ def running() -> Iterator[Provider]:
 @pytest.fixture
 def provider(running: Provider) -> Provider:
     running.user, running.lies, running.calls, running.signing = {}, {}, {}, None
+    running.asked.clear()
     return running
 
 
@@ -36,6 +41,8 @@ class Door:
 
     client: httpx2.AsyncClient
     provider: Provider
+    now: float = 1000.0
+    """the clock by which what the provider said grows old"""
 
     async def start(self) -> dict[str, str]:
         answer = await self.client.post("/api/v1/auth/oidc/start")
@@ -70,9 +77,10 @@ async def door(settings, app, client, team, provider) -> AsyncIterator[Door]:
         "oidc_redirect_url": REDIRECT,
         "oidc_organization_id": team.id,
     }
-    doors = app.state.doors
-    app.state.doors = replace(doors, oidc=Oidc(settings.model_copy(update=named), doors.redis))
-    yield Door(client, provider)
+    doors, door = app.state.doors, Door(client, provider)
+    oidc = Oidc(settings.model_copy(update=named), doors.redis, lambda: door.now)
+    app.state.doors = replace(doors, oidc=oidc)
+    yield door
     app.state.doors = doors
 
 
@@ -210,7 +218,52 @@ async def test_a_provider_that_is_away_or_another_than_it_should_be_is_503(door,
     door.provider.user = {"sub": "s-1", "email": team.editor.email, "email_verified": True}
     brought = await door.at_provider(started["authorization_url"])
     door.provider.calls = calls
+    door.now += GOOD_FOR_S
     assert (await door.finish(started["flow"], brought)).status_code == 503
+
+
+async def test_what_the_provider_says_of_itself_is_asked_for_once_and_again_when_it_is_old(door, team) -> None:
+    await asyncio.gather(*(door.start() for _ in range(5)))
+    for _ in range(2):
+        assert (await door.sign_in(team.editor.email)).status_code == 200
+    assert (door.provider.asked[DESCRIPTION], door.provider.asked["/jwks"]) == (1, 1)
+    door.now += GOOD_FOR_S
+    assert (await door.sign_in(team.editor.email)).status_code == 200
+    assert (door.provider.asked[DESCRIPTION], door.provider.asked["/jwks"]) == (2, 2)
+
+
+async def test_a_key_that_is_not_known_is_asked_for_at_once_and_one_that_there_is_not_only_now_and_then(
+    door, team
+) -> None:
+    assert (await door.sign_in(team.editor.email)).status_code == 200
+    door.now += NEWER_S
+    door.provider.key = RSAKey.generate_key(2048, {"alg": "RS256"}, auto_kid=True)
+    assert (await door.sign_in(team.editor.email)).status_code == 200
+    assert door.provider.asked["/jwks"] == 2
+    door.provider.signing = RSAKey.generate_key(2048)
+    for _ in range(3):
+        assert (await door.sign_in(team.editor.email)).status_code == 401
+    assert door.provider.asked["/jwks"] == 2
+
+
+async def test_a_provider_that_is_away_is_asked_once_a_second_by_however_many(door) -> None:
+    door.provider.calls = {"issuer": "https://another.example"}
+    answers = await asyncio.gather(*(door.client.post("/api/v1/auth/oidc/start") for _ in range(5)))
+    assert ({answer.status_code for answer in answers}, door.provider.asked[DESCRIPTION]) == ({503}, 1)
+    door.provider.calls = {}
+    door.now += AWAY_S
+    await door.start()
+
+
+async def test_who_begins_and_never_finishes_is_held_up_and_who_finishes_is_not(door, team, monkeypatch) -> None:
+    monkeypatch.setattr(throttle, "OF_ADDRESS", 3)
+    for _ in range(4):
+        assert (await door.sign_in(team.editor.email)).status_code == 200
+    for _ in range(3):
+        await door.start()
+    held_up = await door.client.post("/api/v1/auth/oidc/start")
+    assert (held_up.status_code, "not finished" in held_up.json()["detail"]) == (429, True)
+    assert 1 <= int(held_up.headers["retry-after"]) <= throttle.WINDOW_S
 
 
 async def test_where_no_provider_is_set_up_there_is_nothing(client) -> None:
