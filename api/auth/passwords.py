@@ -41,6 +41,12 @@ class Passwords:
         """Whether this is the password; None, for nobody's, is as slow and never true."""
         return await self._run(self._hash.verify, password, stored or self._of_nobody) and stored is not None
 
+    async def renewed(self, password: str, stored: str) -> str | None:
+        """What is to be stored of a right password from now on, where `stored` was made with other parameters."""
+        if not self._hash.current_hasher.check_needs_rehash(stored):
+            return None
+        return await self._run(self.hash, password)
+
     async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         if self._waiting >= self._most_waiting:
             raise Unavailable("too many sign-ins at once; try again")

@@ -19,6 +19,10 @@ from api.users.models import User, UserStatus
 
 WRONG = "the email address or the password is not right"
 
+_LOCK = text("SELECT true FROM users WHERE id = :user FOR NO KEY UPDATE")
+_SIGN_IN_OF = text("SELECT * FROM sign_in_of(:email)")
+_RENEW = text("UPDATE users SET password_hash = :hash WHERE id = :user")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -38,17 +42,30 @@ async def sign_in(doors: Doors, form: SignIn, origin: Origin) -> TokenResponse:
     email = form.username.strip().lower()
     async with doors.throttle.attempt(origin.address, email):
         candidate = await candidate_of(doors.database, email)
-        await check_password(doors.passwords, candidate, form.password.get_secret_value())
+        password = form.password.get_secret_value()
+        await check_password(doors.passwords, candidate, password, WRONG)
         if candidate is None or candidate.status != UserStatus.ACTIVE:
             raise Unauthenticated(WRONG)
+        renewed = await doors.passwords.renewed(password, candidate.password_hash)
         code = form.code.get_secret_value() if form.code else None
         async with doors.database.transaction(candidate.organization_id) as session:
+            await _hold(session, email, candidate)
+            if renewed:
+                await session.execute(_RENEW, {"user": candidate.user_id, "hash": renewed})
             return await admit(session, doors, candidate.user_id, "password", code, origin)
 
 
-async def check_password(passwords: Passwords, candidate: Candidate | None, password: str) -> None:
+async def check_password(passwords: Passwords, candidate: Candidate | None, password: str, wrong: str) -> None:
     """Raise Unauthenticated where this is not the password. It is slow, so no connection is held during it."""
     if not await passwords.verify(password, candidate.password_hash if candidate else None):
+        raise Unauthenticated(wrong)
+
+
+async def _hold(session: AsyncSession, email: str, candidate: Candidate) -> None:
+    """Let nobody change the password until the transaction ends. Raises Unauthenticated where somebody just has."""
+    await session.execute(_LOCK, {"user": candidate.user_id})
+    now = (await session.execute(_SIGN_IN_OF, {"email": email})).mappings().one_or_none()
+    if now is None or now["password_hash"] != candidate.password_hash:
         raise Unauthenticated(WRONG)
 
 
@@ -69,6 +86,6 @@ async def candidate_of(database: Database, email: str) -> Candidate | None:
     if "\0" in email or not email.isprintable():
         return None
     async with database.transaction(None) as session:
-        found = await session.execute(text("SELECT * FROM sign_in_of(:email)"), {"email": email})
+        found = await session.execute(_SIGN_IN_OF, {"email": email})
         row = found.mappings().one_or_none()
     return Candidate(**row) if row else None

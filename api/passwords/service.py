@@ -21,6 +21,7 @@ from api.sessions import service as sessions
 from api.users.models import User, UserStatus
 
 PREFIX = "tws_"
+WRONG = "this is not your current password"
 OVER = "this link does not hold: it was used, or is too old; ask for another one"
 
 _SET = text("UPDATE users SET password_hash = :hash WHERE id = :user")
@@ -46,7 +47,8 @@ async def proven(
     async with doors.database.transaction(token.organization_id) as session:
         email = (await signed_in(session, token)).email
     async with doors.throttle.attempt(origin.address, email):
-        await check_password(doors.passwords, await candidate_of(doors.database, email), password.get_secret_value())
+        candidate = await candidate_of(doors.database, email)
+        await check_password(doors.passwords, candidate, password.get_secret_value(), WRONG)
         async with doors.database.transaction(token.organization_id) as session:
             yield session, await signed_in(session, token)
 

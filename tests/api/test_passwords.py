@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import httpx2
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -55,10 +56,45 @@ async def test_a_changed_password_is_the_one_and_ends_every_other_session(client
 
 async def test_a_password_changes_only_for_who_knows_the_old_one(client, team) -> None:
     signed = await sign_in(client, team.editor)
-    assert (await change(client, bearing(signed), current="wrong")).status_code == 401
+    wrong = await change(client, bearing(signed), current="wrong")
+    assert (wrong.status_code, wrong.json()["detail"]) == (401, "this is not your current password")
     assert (await change(client, bearing(signed), new="short")).status_code == 422
     assert (await change(client, bearing(signed), new=team.editor.email)).status_code == 422
     assert (await sign_in(client, team.editor)).status_code == 200
+
+
+async def test_a_hash_of_other_parameters_is_made_anew_by_the_next_right_password(client, team, superuser) -> None:
+    async def stored() -> str:
+        return await superuser.fetchval("SELECT password_hash FROM users WHERE id = $1", team.editor.id)
+
+    before = Argon2Hasher(time_cost=1, memory_cost=64).hash(PASSWORD)
+    await superuser.execute("UPDATE users SET password_hash = $2 WHERE id = $1", team.editor.id, before)
+    assert (await sign_in(client, team.editor, "a guess")).status_code == 401
+    assert await stored() == before
+    here = await sign_in(client, team.editor)
+    renewed = await stored()
+    assert (Argon2Hasher().check_needs_rehash(before), Argon2Hasher().check_needs_rehash(renewed)) == (True, False)
+    assert (await sign_in(client, team.editor)).status_code == 200
+    assert (await client.get("/api/v1/me", headers=bearing(here))).status_code == 200, "nobody is signed out by it"
+    assert await stored() == renewed
+
+
+async def test_a_password_that_changes_during_a_sign_in_is_neither_put_back_nor_let_in_by(
+    client, team, superuser
+) -> None:
+    before, after = (Argon2Hasher(time_cost=1, memory_cost=64).hash(password) for password in (PASSWORD, NEW))
+    put = "UPDATE users SET password_hash = $2 WHERE id = $1"
+    await superuser.execute(put, team.editor.id, before)
+    async with superuser.acquire() as other, other.transaction():
+        await other.execute(put, team.editor.id, after)
+        signing_in = asyncio.create_task(sign_in(client, team.editor))
+        while not await superuser.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))",
+            other.get_server_pid(),
+        ):
+            await asyncio.sleep(0.01)
+    assert (await signing_in).status_code == 401
+    assert await superuser.fetchval("SELECT password_hash FROM users WHERE id = $1", team.editor.id) == after
 
 
 async def test_a_reset_link_sets_a_password_once_and_ends_every_session(client, team, superuser, caplog) -> None:
