@@ -74,6 +74,8 @@ class Doors:
     vault: Vault
     oidc: Oidc
     web_url: str
+    most_api_keys: int
+    """in force at once, of one user"""
     creations: RateLimit
 
 
@@ -93,6 +95,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         vault=Vault(settings.encryption_keys),
         oidc=Oidc(settings, fast),
         web_url=settings.web_url.rstrip("/"),
+        most_api_keys=settings.api_keys_per_user,
         creations=RateLimit(fast, "creations", amount=100, window_s=3600),
     )
     try:

@@ -5,7 +5,7 @@ Refusal
 ├── Unauthenticated   401   no token, or one that does not hold; SecondFactorRequired is one of it
 ├── Forbidden         403   signed in, but not allowed
 ├── NotFound          404   not there, or another organization's: the two read alike
-├── Conflict          409   what is asked for is not possible as things stand
+├── Conflict          409   what is asked for is not possible as things stand; LimitReached is one of it
 ├── Stale             412   it has changed since the caller read it
 ├── TooLarge          413   the body passes the limit
 ├── Invalid           422   JSON, but not what is asked for
@@ -75,6 +75,12 @@ class Conflict(Refusal):
     """Not possible as things stand."""
 
     status, kind = 409, "conflict"
+
+
+class LimitReached(Conflict):
+    """As many as may be are there already; one of them must go first."""
+
+    kind = "limit-reached"
 
 
 class Stale(Refusal):

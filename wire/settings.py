@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     oidc_redirect_url: str = Field("", description="where it sends browsers back to; WEB_URL/sign-in/oidc if empty")
     oidc_organization_id: UUID | None = Field(None, description="whose users it signs in")
+    api_keys_per_user: int = Field(50, ge=0, description="in force at once; one more is answered 409")
     trusted_proxies: str = Field(
         "", description="addresses, separated by commas, whose X-Forwarded-For the API believes; empty: nobody's"
     )

@@ -7,15 +7,18 @@ from fastapi import APIRouter
 from api.api_keys import service
 from api.api_keys.schemas import ApiKeyCreatedResponse, ApiKeyCreateRequest, ApiKeyResponse
 from api.auth.caller import Person, Session
+from api.doors import OpenDoors
 from api.openapi import problems
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 413, 422))
-async def create(session: Session, person: Person, request: ApiKeyCreateRequest) -> ApiKeyCreatedResponse:
+@router.post("", status_code=201, responses=problems(400, 401, 403, 409, 413, 422))
+async def create(
+    doors: OpenDoors, session: Session, person: Person, request: ApiKeyCreateRequest
+) -> ApiKeyCreatedResponse:
     """Make an API key of your own. The answer shows it, and nothing else ever does."""
-    row, key = await service.create(session, person, request)
+    row, key = await service.create(session, person, request, doors.most_api_keys)
     return ApiKeyCreatedResponse(**ApiKeyResponse.model_validate(row).model_dump(), key=key)
 
 

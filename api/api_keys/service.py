@@ -11,7 +11,7 @@ from api import audit
 from api.api_keys.schemas import ApiKeyCreateRequest
 from api.auth.rules import Permission, allowed, scope_of
 from api.auth.secrets import hash_of, new_secret
-from api.errors import Forbidden, NotFound
+from api.errors import Forbidden, LimitReached, NotFound
 from api.users.models import User
 from wire.ids import new_id
 
@@ -21,18 +21,26 @@ _CREATE = text("""
     INSERT INTO api_keys (id, organization_id, user_id, name, key_hash, scopes, expires_at)
     VALUES (:id, :organization, :user, :name, :hash, :scopes, now() + :good_for) RETURNING *
 """)
+_LOCK = text("SELECT true FROM users WHERE id = :user FOR NO KEY UPDATE")
+_HELD = text("SELECT count(*) FROM api_keys WHERE user_id = :user AND revoked_at IS NULL AND expires_at > now()")
 _LIST = text("SELECT * FROM api_keys WHERE user_id = :user ORDER BY created_at, id")
 _FIND = text("SELECT revoked_at FROM api_keys WHERE id = :id AND user_id = :user FOR UPDATE")
 _REVOKE = text("UPDATE api_keys SET revoked_at = now() WHERE id = :id")
 
 
 async def create(
-    session: AsyncSession, person: User, request: ApiKeyCreateRequest
+    session: AsyncSession, person: User, request: ApiKeyCreateRequest, most: int
 ) -> tuple[Row[tuple[object, ...]], str]:
-    """A new key: the row, and the key itself. Raises Forbidden for a scope that its owner does not have."""
+    """A new key: the row, and the key itself.
+
+    Raises Forbidden for a scope that its owner does not have, LimitReached where they have `most` keys in force.
+    """
     mine = {scope_of(permission) for permission in Permission if allowed(person, permission)}
     if beyond := sorted(request.scopes - mine):
         raise Forbidden(f"the role {person.role.value} does not have {', '.join(beyond)}, so no key of it can")
+    await session.execute(_LOCK, {"user": person.id})
+    if await session.scalar(_HELD, {"user": person.id}) >= most:
+        raise LimitReached(f"you have {most} API keys in force, which is the most: revoke one that you need no more")
     key = new_secret(PREFIX, person.organization_id)
     key_id = new_id()
     values = {"id": key_id, "organization": person.organization_id, "user": person.id, "hash": hash_of(key)}

@@ -1,5 +1,9 @@
 """Personal API keys: never more than their scopes, never more than their owner."""
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
@@ -82,6 +86,27 @@ async def test_a_key_that_was_revoked_or_is_too_old_or_nobody_s_is_401(client, t
     for key in (made[0]["key"], made[1]["key"], "twp_", "twp_" + "A" * 64, "twp_\u00e9".encode().decode("latin-1")):
         answer = await client.get("/api/v1/me", headers={"Authorization": f"Bearer {key}".encode("latin-1")})
         assert answer.status_code == 401
+
+
+@pytest.fixture
+def three_keys(app) -> Iterator[None]:
+    """At most three of one user at once."""
+    doors = app.state.doors
+    app.state.doors = replace(doors, most_api_keys=3)
+    yield
+    app.state.doors = doors
+
+
+@pytest.mark.usefixtures("three_keys")
+async def test_one_has_so_many_keys_at_once_and_one_that_is_over_counts_no_more(client, team) -> None:
+    made = await asyncio.gather(*(make_key(client, team.editor) for _ in range(5)))
+    assert sorted(answer.status_code for answer in made) == [201, 201, 201, 409, 409]
+    refused = next(answer.json() for answer in made if answer.status_code == 409)
+    assert (refused["type"], "3 API keys" in refused["detail"]) == ("urn:tallywire:problem:limit-reached", True)
+    over = next(answer.json()["id"] for answer in made if answer.status_code == 201)
+    await client.delete(f"/api/v1/api-keys/{over}", headers=team.editor.headers)
+    assert (await make_key(client, team.editor)).status_code == 201
+    assert (await make_key(client, team.viewer)).status_code == 201
 
 
 async def test_a_key_touches_neither_keys_nor_the_account_nor_another_organization(client, team, strangers) -> None:

@@ -88,10 +88,8 @@ async def test_a_password_that_changes_during_a_sign_in_is_neither_put_back_nor_
     async with superuser.acquire() as other, other.transaction():
         await other.execute(put, team.editor.id, after)
         signing_in = asyncio.create_task(sign_in(client, team.editor))
-        while not await superuser.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))",
-            other.get_server_pid(),
-        ):
+        blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))"
+        while not await superuser.fetchval(blocked, other.get_server_pid()):  # noqa: ASYNC110 - PostgreSQL tells nobody
             await asyncio.sleep(0.01)
     assert (await signing_in).status_code == 401
     assert await superuser.fetchval("SELECT password_hash FROM users WHERE id = $1", team.editor.id) == after
