@@ -1,8 +1,6 @@
-"""Reading in three round trips: in, the rows, out. What is asked for most goes this way."""
+"""Reading in one round trip: who asks and what is asked for are one statement. What is asked for most goes this way."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -12,12 +10,33 @@ from pydantic import SecretStr
 import wire.postgres
 from api.errors import Unauthenticated, Unavailable
 
-ONE_ROW: Final = "SELECT 1"
-"""How PostgreSQL says that a statement has found one."""
+
+class Reader(NamedTuple):
+    """Who reads; without a user a visit, which was checked before."""
+
+    organization_id: UUID
+    user_id: UUID | None
+    session_id: UUID | None = None
+
+
+class Statement(NamedTuple):
+    """SQL that reads what a reader may, and its values after the reader's: $4 first."""
+
+    sql: str
+    values: list[Any]
+
+
+def confined(question: str, order: str = "") -> str:
+    """The statement that lets a reader in, and then asks a question about `reader.organization_id`.
+
+    PostgreSQL cannot begin with the question: it needs what comes out of `entered`. Nothing found is a row of nulls.
+    """
+    entered = "entered($1, $2, $3) AS reader (organization_id)"
+    return f"SELECT found.* FROM {entered} LEFT JOIN LATERAL ({question} OFFSET 0) AS found ON true {order}"  # noqa: S608 - our own words
 
 
 class Reads:
-    """Connections that only read, each transaction confined to one organization."""
+    """Connections that only read, each statement confined to one organization."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -25,29 +44,29 @@ class Reads:
     @classmethod
     async def open(cls, url: SecretStr) -> Self:
         """Nothing connects before it is needed."""
-        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, init=_read_json, reset=_nothing_to_reset))
+        more: dict[str, Any] = {"init": _read_json, "reset": _nothing_to_reset, "server_settings": _SETTINGS}
+        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, **more))
 
-    @asynccontextmanager
-    async def of(self, organization_id: UUID, proof: str) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction that sees what the organization has; `proof` is a statement that finds one row for who may.
+    async def rows(self, reader: Reader, asked: Statement) -> list[asyncpg.Record]:
+        """What a `confined` statement finds, one row at least.
 
-        Raises Unauthenticated where it finds none, Unavailable where PostgreSQL does not answer.
+        Raises Unauthenticated where the reader is not let in, Unavailable where PostgreSQL does not answer.
         """
-        enter = f"BEGIN READ ONLY; SELECT set_config('app.organization_id', '{organization_id}', true); {proof}"
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                try:
-                    if await connection.execute(enter) != ONE_ROW:
-                        raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
-                    yield connection
-                finally:
-                    await connection.execute("ROLLBACK")
+                found: list[asyncpg.Record] = await connection.fetch(asked.sql, *reader, *asked.values)
         except wire.postgres.TRANSIENT as error:
             raise Unavailable("the database does not answer; try again") from error
+        if not found:
+            raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
+        return found
 
     async def close(self) -> None:
         """Give all connections back."""
         self._pool.terminate()
+
+
+_SETTINGS: Final = {"default_transaction_read_only": "on"}
 
 
 async def _read_json(connection: asyncpg.Connection) -> None:

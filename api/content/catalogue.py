@@ -1,21 +1,20 @@
 """Lists and search: from what was asked to the one statement that answers it."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
-from uuid import UUID
-
-import asyncpg
+from typing import Any, Final
 
 from api.content.cursors import Position, cursor_of
 from api.content.filters import ContentListQuery
 from api.content.representation import COLUMNS, encoded, fields_of
+from api.reads import Reader, Reads, Statement, confined
 
 FILTERS: Final = {
     "status": "c.status = {}",
     "platform": "c.platforms @> ARRAY[{}::text]",
     "type": "c.type = {}",
     "creator_id": "c.creator_id = {}",
-    "assignee_id": "c.id IN (SELECT content_id FROM assignments WHERE organization_id = $1 AND user_id = {})",
+    "assignee_id": "c.id IN (SELECT content_id FROM assignments WHERE organization_id = reader.organization_id "
+    "AND user_id = {})",
     "compliance_status": "c.compliance_status = {}",
     "created_from": "c.created_at >= {}",
     "created_to": "c.created_at < {}",
@@ -37,31 +36,24 @@ KEYS: Final = {
 _ITEMS: Final = ", ".join(f"c.{column}" for column in COLUMNS)
 
 
-class Statement(NamedTuple):
-    """SQL and its values, $1 first."""
-
-    sql: str
-    values: list[Any]
-
-
-def statement(organization_id: UUID, query: ContentListQuery) -> Statement:
+def statement(query: ContentListQuery) -> Statement:
     """One row more than the page holds, in order, with `key`, what it is ordered by, and `total`.
 
     Where nothing is on the page there is one row of nulls beside the total, which is null where a cursor was given.
     """
-    values: list[Any] = [organization_id]
+    values: list[Any] = []
 
     def bound(value: object) -> str:
         values.append(value)
-        return f"${len(values)}"
+        return f"${len(Reader._fields) + len(values)}"
 
     searched, source = "", "content AS c"
     if query.q is not None:
         searched = f"WITH found AS MATERIALIZED (SELECT * FROM search_content({bound(query.q)})) "  # noqa: S608 - bound
         source = "found JOIN content AS c ON c.id = found.content_id"
     asked = {name: value for name in FILTERS if (value := getattr(query, name)) is not None}
-    conditions = ["c.organization_id = $1", *(FILTERS[name].format(bound(value)) for name, value in asked.items())]
-    matching = f"FROM {source} WHERE {' AND '.join(conditions)}"
+    conditions = "".join(f" AND {FILTERS[name].format(bound(value))}" for name, value in asked.items())
+    matching = f"FROM {source} WHERE c.organization_id = reader.organization_id{conditions}"
     counted = f"SELECT count(*) AS total {matching}" if query.cursor is None else "SELECT NULL::bigint AS total"
     sort, after = query.order(), query.after()
     key, way, than = KEYS[sort.key], *(("DESC", "<") if sort.descending else ("ASC", ">"))
@@ -71,15 +63,14 @@ def statement(organization_id: UUID, query: ContentListQuery) -> Statement:
     sql = (  # put together of the words above; whatever comes from outside is bound
         f"{searched}SELECT counted.total, page.key, {_ITEMS} FROM ({counted}) AS counted "  # noqa: S608 - as it says
         f"LEFT JOIN ({page}) AS page ON true "
-        f"LEFT JOIN content AS c ON c.id = page.id AND c.organization_id = $1 ORDER BY page.key {way}, page.id {way}"
+        f"LEFT JOIN content AS c ON c.id = page.id AND c.organization_id = reader.organization_id"
     )
-    return Statement(sql, values)
+    return Statement(confined(sql, f"ORDER BY found.key {way}, found.id {way}"), values)
 
 
-async def read(connection: asyncpg.Connection, organization_id: UUID, query: ContentListQuery) -> bytes:
+async def read(reads: Reads, reader: Reader, query: ContentListQuery) -> bytes:
     """A list of the organization's pieces, as the JSON of a `ContentListResponse`."""
-    asked = statement(organization_id, query)
-    return encoded(shaped(await connection.fetch(asked.sql, *asked.values), query))
+    return encoded(shaped(await reads.rows(reader, statement(query)), query))
 
 
 def shaped(rows: list[Mapping[str, Any]], query: ContentListQuery) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.caller import Caller, Session, Signed
-from api.auth.reader import reading
+from api.auth.reader import reader_of
 from api.auth.rules import Permission, require
 from api.auth.service import signed_in
 from api.content import bulk, catalogue, live, readers, revisions, service, stats
@@ -62,8 +62,7 @@ async def create(
 )
 async def index(doors: OpenDoors, asking: Signed, query: Annotated[ContentListQuery, Depends(asked_of)]) -> Response:
     """List and search the organization's content, the newest first or as asked."""
-    async with reading(doors, asking) as connection:
-        found = await catalogue.read(connection, asking.organization_id, query)
+    found = await catalogue.read(doors.reads, await reader_of(doors, asking), query)
     return Response(found, media_type="application/json")
 
 
@@ -82,8 +81,7 @@ async def show(
     if_none_match: Tags = None,
 ) -> Response:
     """One piece."""
-    async with reading(doors, asking) as connection:
-        piece = await service.read(connection, asking.organization_id, id)
+    piece = await service.read(doors.reads, await reader_of(doors, asking), id)
     return unless_known(answer(piece), if_none_match)
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,11 +16,14 @@ from api.content.models import ComplianceStatus, Content, ContentStatus
 from api.content.representation import COLUMNS
 from api.content.schemas import ContentCreateRequest, ContentUpdateRequest
 from api.errors import Conflict, Forbidden, NotFound
+from api.reads import Reader, Reads, Statement, confined
 from api.users.models import User
 from wire.events import ContentEvent, ContentState
 from wire.ids import new_id
 
-_READ: Final = f"SELECT {', '.join(COLUMNS)} FROM content WHERE id = $1 AND organization_id = $2"  # noqa: S608 - our own names
+_READ: Final = confined(
+    f"SELECT {', '.join(COLUMNS)} FROM content WHERE id = $4 AND organization_id = reader.organization_id"  # noqa: S608 - our own names
+)
 
 
 def event_of(piece: Content, kind: str, actor_id: UUID, at: datetime) -> ContentEvent:
@@ -74,10 +76,11 @@ async def find(session: AsyncSession, caller: User, content_id: UUID, *, to_chan
     return piece
 
 
-async def read(connection: asyncpg.Connection, organization_id: UUID, content_id: UUID) -> Mapping[str, Any]:
-    """A piece of the organization, to be shown. Raises NotFound."""
-    row: Mapping[str, Any] | None = await connection.fetchrow(_READ, content_id, organization_id)
-    if row is None:
+async def read(reads: Reads, reader: Reader, content_id: UUID) -> Mapping[str, Any]:
+    """A piece of the reader's organization, to be shown. Raises NotFound."""
+    row: Mapping[str, Any]
+    (row,) = await reads.rows(reader, Statement(_READ, [content_id]))
+    if row["id"] is None:
         raise NotFound("there is no content with this id")
     return row
 

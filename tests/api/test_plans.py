@@ -1,18 +1,16 @@
 """No list, search or read of content without an index, as the role that serves requests, row-level security and all."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
-from api.auth.reader import proof_of, reading
-from api.auth.tokens import Claims
 from api.content import service
 from api.content.catalogue import FILTERS, statement
 from api.content.cursors import Position, cursor_of
 from api.content.filters import ContentListQuery, Sort
+from api.reads import Reader, Statement
 from wire.ids import new_id
 
 AT = "2026-11-01T00:00:00Z"
@@ -66,8 +64,19 @@ async def explained(connection: asyncpg.Connection, sql: str, *values: object) -
     return json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *values))
 
 
+async def touched(connection: asyncpg.Connection, table: str) -> tuple[int, int]:
+    """How often this transaction has read a whole table, and how many of its rows it has fetched by an index."""
+    told = "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = $1"
+    return tuple(await connection.fetchrow(told, table))
+
+
+async def plan_of(app, reader: Reader, asked: Statement) -> Any:
+    (row,) = await app.state.doors.reads.rows(reader, Statement(f"EXPLAIN (FORMAT JSON) {asked.sql}", asked.values))
+    return json.loads(row["QUERY PLAN"])
+
+
 @pytest.fixture(scope="module")
-async def claims(make_team, superuser) -> Claims:
+async def reader(make_team, superuser) -> Reader:
     """Somebody of one of eight organizations with 2,000 pieces each."""
     teams = [await make_team() for _ in range(8)]
     for team in teams:
@@ -75,7 +84,7 @@ async def claims(make_team, superuser) -> Claims:
         await superuser.execute(_ASSIGN, team.id)
         await superuser.execute(_HIRE, team.id)
     await superuser.execute("VACUUM ANALYZE content, content_words, assignments, users")
-    return Claims(teams[0].viewer.id, teams[0].id)
+    return Reader(teams[0].id, teams[0].viewer.id)
 
 
 def test_every_filter_is_among_what_is_asked() -> None:
@@ -83,32 +92,59 @@ def test_every_filter_is_among_what_is_asked() -> None:
 
 
 @pytest.mark.parametrize("asked", ASKED)
-async def test_no_list_reads_a_whole_table(app, claims, asked) -> None:
-    sql, values = statement(claims.organization_id, ContentListQuery(**ASKED[asked]))
-    async with reading(app.state.doors, claims) as connection:
-        plan = await explained(connection, sql, *values)
+async def test_no_list_reads_a_whole_table(app, reader, asked) -> None:
+    plan = await plan_of(app, reader, statement(ContentListQuery(**ASKED[asked])))
     assert "Index" in json.dumps(plan)
     assert seq_scans(plan) == []
 
 
-async def test_neither_does_the_reading_of_one_piece_nor_the_look_at_its_reader(app, claims) -> None:
-    async with reading(app.state.doors, claims) as connection:
-        plans = [await explained(connection, service._READ, new_id(), claims.organization_id)]
-        plans.append(await explained(connection, proof_of(replace(claims, session_id=new_id()))))
-    assert seq_scans(plans) == []
+async def test_neither_does_the_reading_of_one_piece(app, reader) -> None:
+    assert seq_scans(await plan_of(app, reader, Statement(service._READ, [new_id()]))) == []
 
 
-async def test_nor_does_the_search_inside_its_function(settings, claims) -> None:
+async def test_nor_does_the_look_at_its_reader(settings, reader) -> None:
+    connection = await asyncpg.connect(settings.postgres_app_url.get_secret_value())
+    async with connection.transaction():
+        session = new_id()
+        let_in = "SELECT entered($1, $2, $3)"
+        assert await connection.fetchval(let_in, *reader) == reader.organization_id
+        assert await connection.fetchval(let_in, reader.organization_id, reader.user_id, session) is None
+        assert await touched(connection, "users") == (0, 2)
+        assert (await touched(connection, "sessions"))[0] == 0
+    await connection.close()
+
+
+async def test_what_is_due_is_found_without_a_look_at_what_waits(settings, reader, superuser) -> None:
+    wait = "UPDATE content SET status = 'approved', scheduled_at = now() + interval '1 day' WHERE organization_id = $1"
+    aside = """
+    INSERT INTO commands_aside (id, key, type, body, attempts, due_at, reason, detail)
+    SELECT uuidv7(), n::text, 't', '', 1, now() + interval '1 day', '', '' FROM generate_series(1, 2000) AS n
+    """
+    async with superuser.acquire() as connection:
+        going_back = connection.transaction()
+        await going_back.start()
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(wait, reader.organization_id)
+        await connection.execute(aside)
+        before = {table: (await touched(connection, table))[1] for table in ("content", "commands_aside")}
+        assert await connection.fetch("SELECT * FROM claim_due_content()") == []
+        assert await connection.fetch("SELECT * FROM claim_due_command()") == []
+        after = {table: (await touched(connection, table))[1] for table in ("content", "commands_aside")}
+        await going_back.rollback()
+    assert after == before
+
+
+async def test_nor_does_the_search_inside_its_function(settings, reader) -> None:
     owner = await asyncpg.connect(settings.postgres_url.get_secret_value())
     sql = await owner.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'search_content'")
     async with owner.transaction():
-        await owner.execute("SELECT set_config('app.organization_id', $1, true)", str(claims.organization_id))
+        await owner.execute("SELECT set_config('app.organization_id', $1, true)", str(reader.organization_id))
         plan = await explained(owner, sql.replace("question", "'piece -7'"))
     await owner.close()
     assert seq_scans(plan) == []
     assert "content_words_of_organization" in json.dumps(plan)
 
 
-async def test_a_question_without_an_index_would_be_noticed(superuser, claims) -> None:
+async def test_a_question_without_an_index_would_be_noticed(superuser, reader) -> None:
     async with superuser.acquire() as connection:
         assert seq_scans(await explained(connection, "SELECT id FROM content WHERE title = 'Piece 7'")) == ["content"]

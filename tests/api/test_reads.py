@@ -2,11 +2,12 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
-from api.auth.reader import reading
-from api.auth.tokens import LIFETIME_SECONDS, Claims, Tokens
+from api.auth.tokens import LIFETIME_SECONDS, Tokens
 from api.errors import Unauthenticated
+from api.reads import Reader, Statement, confined
 from tests.api.conftest import PASSWORD
 from wire.ids import new_id
 
@@ -56,17 +57,33 @@ async def test_a_connection_that_goes_from_hand_to_hand_shows_each_only_its_own(
         await client.post("/api/v1/content", json=PIECE, headers=people.editor.headers)
 
     async def look(organization, user) -> set:
+        question = "SELECT organization_id FROM content"
         try:
-            async with reading(app.state.doors, Claims(user, organization)) as connection:
-                rows = await connection.fetch("SELECT organization_id FROM content")
-                if user == team.viewer.id:
-                    await connection.execute("UPDATE content SET title = 'read only'")
+            rows = await app.state.doors.reads.rows(Reader(organization, user), Statement(confined(question), []))
         except Unauthenticated:
             return set()
         return {row[0] for row in rows}
 
     looks = [(team.id, team.viewer.id), (strangers.id, strangers.viewer.id), (strangers.id, team.viewer.id)]
-    found = await asyncio.gather(*(look(*one) for one in looks * 20), return_exceptions=True)
-    assert all("read-only" in str(seen) for seen in found[0::3])
+    found = await asyncio.gather(*(look(*one) for one in looks * 20))
+    assert found[0::3] == [{team.id}] * 20
     assert found[1::3] == [{strangers.id}] * 20
     assert found[2::3] == [set()] * 20
+
+
+async def test_a_connection_that_reads_neither_writes_nor_keeps_whose_it_was(app, team) -> None:
+    reader = Reader(team.id, team.viewer.id)
+    writes = "WITH changed AS (UPDATE content SET title = 't' RETURNING id) SELECT entered($1, $2, $3), id FROM changed"
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await app.state.doors.reads.rows(reader, Statement(writes, []))
+    unasked = "SELECT current_organization(), $1::uuid, $2::uuid, $3::uuid"
+    rows = await asyncio.gather(*(app.state.doors.reads.rows(reader, Statement(unasked, [])) for _ in range(20)))
+    assert {row["current_organization"] for (row,) in rows} == {None}
+
+
+async def test_who_is_suspended_or_inactive_reads_no_more_from_the_next_request_on(client, team, superuser) -> None:
+    set_status = "UPDATE users SET status = $2::user_status WHERE id = $1"
+    for status, answered in (("suspended", 401), ("active", 200), ("inactive", 401), ("active", 200)):
+        await superuser.execute(set_status, team.viewer.id, status)
+        answer = await client.get("/api/v1/content", headers=team.viewer.headers)
+        assert answer.status_code == answered
