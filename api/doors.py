@@ -65,6 +65,7 @@ class Doors:
     """Everything that a request may use."""
 
     database: Database
+    imports: Database
     reads: Reads
     redis: redis.asyncio.Redis
     clickhouse: ClickHouse
@@ -86,6 +87,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     fast = wire.redis.client(settings.redis_url, timeout_s=1)
     doors = Doors(
         database=Database(wire.postgres.engine(settings.postgres_app_url)),
+        imports=Database(wire.postgres.engine(settings.postgres_import_url, pool_size=4)),
         reads=await Reads.open(settings.postgres_app_url),
         redis=fast,
         clickhouse=ClickHouse(settings.clickhouse_url),
@@ -105,6 +107,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         await doors.clickhouse.close()
         await doors.redis.aclose()
         await doors.reads.close()
+        await doors.imports.close()
         await doors.database.close()
 
 

@@ -57,6 +57,7 @@ def _settings(servers: dict[str, str]) -> Settings:
         postgres_url=SecretStr(servers["postgres_url"]),
         postgres_app_url=SecretStr(of_role.format("app")),
         postgres_relay_url=SecretStr(of_role.format("relay")),
+        postgres_import_url=SecretStr(of_role.format("import")),
         redis_url=SecretStr(f"{servers['redis_url']}/0"),
         rabbitmq_url=SecretStr(f"{servers['rabbitmq_url']}/"),
         kafka_url=SecretStr(servers["kafka_url"]),

@@ -11,7 +11,11 @@ from stack.server import Place, Server
 from stack.servers import servers
 from stack.state import State
 
-ROLES: Final = {"postgres_app_url": "tallywire_app", "postgres_relay_url": "tallywire_relay"}
+ROLES: Final = {
+    "postgres_app_url": "tallywire_app",
+    "postgres_relay_url": "tallywire_relay",
+    "postgres_import_url": "tallywire_import",
+}
 """Addresses that differ from the owner's by role only; the migrations give the roles their passwords."""
 
 

@@ -17,6 +17,8 @@ from stack.server import Place
 
 OWNER: Final = frozenset({variable("postgres_url")})
 """Only migrations and the first organization may own the schema; what serves never learns that password."""
+IMPORTS: Final = frozenset({variable("postgres_import_url")})
+"""Only the API takes in what was published elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def child(service: Service, place: Place, environment: Mapping[str, str]) -> Chi
         stage=service.stage,
         address=f"http://{HOST}:{port}" if port else "",
         environment={**environment, **{variable(name): value for name, value in own.items()}, "PYTHONUNBUFFERED": "1"},
-        withheld=OWNER,
+        withheld=OWNER if service.name == "api" else OWNER | IMPORTS,
         before_start=lambda: marker.unlink(missing_ok=True),
         ready=lambda: _answers(port) if port else _exists(marker),
     )

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
         SecretStr("postgresql://tallywire_relay@127.0.0.1:8432/tallywire"),
         description="role tallywire_relay: reads and marks the outbox, reads write keys and which content exists",
     )
+    postgres_import_url: SecretStr = Field(
+        SecretStr("postgresql://tallywire_import@127.0.0.1:8432/tallywire"),
+        description="role tallywire_import: brings in pieces that were published elsewhere; only `api serve` needs it",
+    )
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:8479/0")
     rabbitmq_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:8472/")
     kafka_url: SecretStr = SecretStr("kafka://127.0.0.1:8492")

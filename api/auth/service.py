@@ -31,20 +31,28 @@ _KEY = text("""
     SELECT id, user_id, scopes, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
     FROM api_keys WHERE key_hash = :hash AND revoked_at IS NULL AND expires_at > now()
 """)
+_VISITED_BY = text("SELECT set_config('app.visitor_id', :id, true)")
+_NAMED = text("SELECT set_config('app.user_id', :id, true)")
 _KEY_USED = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
 
 
 async def signed_in(session: AsyncSession, asking: Asking) -> User:
-    """The user as stored now, in whose name the transaction then writes; a visitor writes in nobody's.
+    """The user as stored now, in whose name the transaction then writes; a visitor governs, but writes no text.
 
     Raises Unauthenticated where the user, the session or the key is no longer good.
     """
     if isinstance(asking, Visit):
+        await session.execute(_VISITED_BY, {"id": str(asking.visitor.id)})
         return asking.visitor
     user = await (_of_key(session, asking) if isinstance(asking, Held) else _of_token(session, asking))
     if user is None or user.status is not UserStatus.ACTIVE:
         raise Unauthenticated("this sign-in is over: the user, the session or the key is no longer active")
     return user
+
+
+async def in_the_name_of(session: AsyncSession, user: User) -> None:
+    """From here to its end, the transaction writes in the name of a user who was found signed in by another."""
+    await session.execute(_NAMED, {"id": str(user.id)})
 
 
 def _named(user_id: UUID) -> Select[tuple[User, str]]:

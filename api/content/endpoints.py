@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.auth.caller import Caller, Session, Signed
+from api.auth.caller import Caller, Session, Signed, caller_of
 from api.auth.reader import reader_of
 from api.auth.rules import Permission, require
-from api.auth.service import signed_in
+from api.auth.service import in_the_name_of, signed_in
 from api.content import bulk, catalogue, live, readers, revisions, service, stats
 from api.content.conditions import Tags, unless_known, unless_stale
 from api.content.filters import ContentListQuery, asked_of, parameters
@@ -67,10 +67,16 @@ async def index(doors: OpenDoors, asking: Signed, query: Annotated[ContentListQu
 
 
 @router.post("/bulk", responses=problems(400, 401, 403, 413, 422))
-async def import_bulk(session: Session, caller: Caller, request: ContentBulkRequest) -> list[ImportedResponse]:
+async def import_bulk(
+    doors: OpenDoors, asking: Signed, http: Request, request: ContentBulkRequest
+) -> list[ImportedResponse]:
     """Import up to 1000 pieces that exist elsewhere; the same again creates nothing. Does not count as creations."""
+    async with doors.database.transaction(asking.organization_id) as session:
+        caller = await caller_of(session, asking, http)
     require(caller, Permission.IMPORT_CONTENT)
-    return await bulk.import_pieces(session, caller, request.pieces)
+    async with doors.imports.transaction(caller.organization_id) as session:
+        await in_the_name_of(session, caller)
+        return await bulk.import_pieces(session, caller, request.pieces)
 
 
 @router.get("/{id}", response_model=ContentResponse, responses={**SHOWN, **NOT_MODIFIED, **problems(400, 401, 404)})

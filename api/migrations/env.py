@@ -23,7 +23,7 @@ def _run(connection: Connection) -> None:
         if driver is None:
             raise RuntimeError("the connection to PostgreSQL went away")
         of: Settings = context.config.attributes["settings"]
-        for url in (of.postgres_app_url, of.postgres_relay_url):
+        for url in (of.postgres_app_url, of.postgres_relay_url, of.postgres_import_url):
             driver.run_async(lambda owner, url=url: ensure_role(owner, url))
         context.run_migrations()
 
@@ -33,6 +33,7 @@ async def _online() -> None:
     context.config.attributes["roles"] = {
         "tallywire_app": role_of(of.postgres_app_url),
         "tallywire_relay": role_of(of.postgres_relay_url),
+        "tallywire_import": role_of(of.postgres_import_url),
     }
     url = of.postgres_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})

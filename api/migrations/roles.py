@@ -1,4 +1,4 @@
-"""The two roles that the URLs name: made, given their passwords, refused where row-level security would not hold."""
+"""The roles that the URLs name: made, given their passwords, refused where row-level security would not hold."""
 
 import base64
 import hashlib

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
@@ -63,7 +64,10 @@ async def update(session: AsyncSession, caller: User, user_id: UUID, request: Us
         await _check_not_last(session, user)
     for name, value in changes.items():
         setattr(user, name, value)
-    await session.flush()
+    try:
+        await session.flush()
+    except ProgrammingError as error:
+        raise Forbidden("you are no administrator any more") from error
     if changes.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
         await sessions.end(session, user, user.status.value, by=caller)
     await _tell(session, caller, user, was)

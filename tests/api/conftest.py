@@ -75,7 +75,7 @@ def with_database(url: str, database: str, user: str, password: str) -> SecretSt
 @pytest.fixture(scope="session")
 def names() -> dict[str, str]:
     run = secrets.token_hex(4)
-    return {role: f"tw_api_{role}_{run}" for role in ("owner", "app", "relay", "database")}
+    return {role: f"tw_api_{role}_{run}" for role in ("owner", "app", "relay", "import", "database")}
 
 
 async def run_as_superuser(url: str, *statements: str) -> None:
@@ -101,7 +101,7 @@ def database(servers: Any, names: dict[str, str]) -> Iterator[str]:
         run_as_superuser(
             servers.postgres_url,
             f"DROP DATABASE {database} WITH (FORCE)",
-            *(f"DROP ROLE IF EXISTS {names[role]}" for role in ("app", "relay", "owner")),
+            *(f"DROP ROLE IF EXISTS {names[role]}" for role in ("app", "relay", "import", "owner")),
         )
     )
 
@@ -151,6 +151,7 @@ def settings(
         postgres_url=with_database(database, names["database"], names["owner"], "owner-pw"),
         postgres_app_url=with_database(database, names["database"], names["app"], "app pw/with?signs"),
         postgres_relay_url=with_database(database, names["database"], names["relay"], "relay-pw"),
+        postgres_import_url=with_database(database, names["database"], names["import"], "import-pw"),
         redis_url=SecretStr(f"{servers.redis_url.rstrip('/')}/{REDIS_DATABASE}"),
         rabbitmq_url=SecretStr(vhost),
         clickhouse_url=SecretStr(clickhouse_url),

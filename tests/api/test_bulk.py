@@ -6,8 +6,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from api.auth.service import in_the_name_of
 from api.content.bulk import import_pieces
 from api.content.schemas import ImportedPiece
 from api.users.models import User
@@ -133,19 +134,20 @@ async def test_one_piece_that_is_not_valid_refuses_the_whole_import(client, team
 
 
 async def test_rows_go_in_by_order_of_name_so_that_imports_never_lock_each_other_up(app, team) -> None:
-    database = app.state.doors.database
+    doors = app.state.doors
+    async with doors.database.transaction(team.id) as session:
+        user = (await session.scalars(select(User).where(User.id == team.org_admin.id))).one()
 
     async def take(session: Any, *names: str) -> list[bool]:
-        user = await session.scalar(select(User).where(User.id == team.org_admin.id))
-        await session.execute(select(func.set_config("app.user_id", str(user.id), True)))
+        await in_the_name_of(session, user)
         pieces = [ImportedPiece(source_ref=name, type="custom", title=name) for name in names]
         return [row.created for row in await import_pieces(session, user, pieces)]
 
     async def second() -> list[bool]:
-        async with database.transaction(team.id) as session:
+        async with doors.imports.transaction(team.id) as session:
             return await take(session, "z", "m", "a")
 
-    async with database.transaction(team.id) as session:
+    async with doors.imports.transaction(team.id) as session:
         assert await take(session, "m") == [True]
         waiting = asyncio.create_task(second())
         await asyncio.sleep(0.3)

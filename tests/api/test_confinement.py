@@ -67,9 +67,9 @@ async def test_what_may_look_across_organizations_is_known_by_name_and_finds_onl
 
 
 async def test_the_serving_roles_own_nothing_and_are_exempt_from_nothing(superuser, names) -> None:
-    roles = [names["app"], names["relay"]]
+    roles = [names["app"], names["relay"], names["import"]]
     rows = await superuser.fetch("SELECT * FROM pg_roles WHERE rolname = ANY ($1)", roles)
-    assert len(rows) == 2
+    assert len(rows) == 3
     for row in rows:
         assert not any(row[right] for right in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb"))
     owned = """
@@ -184,7 +184,7 @@ async def test_migrating_again_and_twice_at_once_changes_nothing(settings, super
         **os.environ,
         **{
             f"TALLYWIRE_{name.upper()}": getattr(settings, name).get_secret_value()
-            for name in ("postgres_url", "postgres_app_url", "postgres_relay_url")
+            for name in ("postgres_url", "postgres_app_url", "postgres_relay_url", "postgres_import_url")
         },
     }
     migrating = [

@@ -46,6 +46,15 @@ SQL = {
     "publish": "UPDATE content SET status = 'published' WHERE id = $1",
     "publish another text": "UPDATE content SET status = 'published', body = 'slipped' WHERE id = $1",
     "publish as imported": "UPDATE content SET status = 'published', origin = 'imported', source_ref = 'x' WHERE id=$1",
+    "bring another in as published": """
+        INSERT INTO content (id, organization_id, creator_id, type, title, status, origin, source_ref)
+        SELECT uuidv7(), organization_id, creator_id, type, title, 'published', 'imported', 'x'
+        FROM content WHERE id = $1
+    """,
+    "import": "SELECT import_content('[]')",
+    "make everybody an approver": "UPDATE users SET role = 'approver'",
+    "bring the suspended back": "UPDATE users SET status = 'active'",
+    "ask for less": "UPDATE approval_policies SET steps = '{approver}', expires_after = '1 year'",
     "approve": "UPDATE content SET status = 'approved', compliance_status = 'approved' WHERE id = $1",
     "edit": "UPDATE content SET body = body || '!' WHERE id = $1",
     "edit with a number": "UPDATE content SET body = 'slipped', revision = revision + 1 WHERE id = $1",
@@ -299,7 +308,7 @@ async def scratch(settings, servers, names, make_team) -> AsyncIterator[World]:
     name = f"{names['database']}_scratch"
     admin = await asyncpg.connect(servers.postgres_url)
     await admin.execute(f"CREATE DATABASE {name} OWNER {names['owner']}")
-    urls = ("postgres_url", "postgres_app_url", "postgres_relay_url")
+    urls = ("postgres_url", "postgres_app_url", "postgres_relay_url", "postgres_import_url")
     moved = {url: SecretStr(getattr(settings, url).get_secret_value().rsplit("/", 1)[0] + f"/{name}") for url in urls}
     made = settings.model_copy(update=moved)
     await asyncio.to_thread(migrate, made)

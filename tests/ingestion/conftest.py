@@ -48,6 +48,7 @@ async def corner(servers: Any) -> AsyncIterator[Settings]:
         postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
         postgres_app_url=f"postgresql://{name}_app:pw@{at.hostname}:{at.port}/{name}",
         postgres_relay_url=f"postgresql://{name}_relay:pw@{at.hostname}:{at.port}/{name}",
+        postgres_import_url=f"postgresql://{name}_import:pw@{at.hostname}:{at.port}/{name}",
         kafka_url=servers.kafka_url,
     )
     await asyncio.to_thread(migrate, settings)

@@ -55,6 +55,7 @@ def api(
         **os.environ,
         "TALLYWIRE_POSTGRES_URL": corner.postgres_url.get_secret_value(),
         "TALLYWIRE_POSTGRES_APP_URL": corner.postgres_app_url.get_secret_value(),
+        "TALLYWIRE_POSTGRES_IMPORT_URL": corner.postgres_import_url.get_secret_value(),
         "TALLYWIRE_REDIS_URL": f"{servers.redis_url}/3",
         "TALLYWIRE_SIGNING_KEYS_FILE": str(folder / "keys.json"),
         "TALLYWIRE_PORT": str(port),

@@ -175,6 +175,7 @@ def postgres(servers: Any) -> Iterator[Settings]:
         postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
         postgres_app_url=as_role.format(role=f"{name}_app"),
         postgres_relay_url=as_role.format(role=f"{name}_relay"),
+        postgres_import_url=as_role.format(role=f"{name}_import"),
     )
     asyncio.run(execute(servers.postgres_url, f"CREATE DATABASE {name}"))
     migrate_postgres(settings)
