@@ -1,24 +1,23 @@
 """`content.record_engagement` and `content.record_snapshots`: absolute figures of many pieces, of any organizations.
 
 Neither touches `updated_at` or the revision: readers do not edit. Rows are locked in the order of their ids, so that
-two commands at once wait for each other and do not lock each other up.
+two commands at once wait for each other and do not lock each other up. Those of no known piece are kept, dead.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
-import structlog
 
+from api.worker import unknown
 from api.worker.confinement import confine
 from wire.commands import Command, Engagement, RecordEngagement, RecordSnapshots, SnapshotTotal
 from wire.counters import Cell
 
-_log = structlog.stdlib.get_logger("api")
 _engagement = msgspec.json.Decoder(RecordEngagement)
 _snapshots = msgspec.json.Decoder(RecordSnapshots)
 
@@ -49,9 +48,9 @@ U = TypeVar("U", bound=_Update)
 
 async def record_engagement(connection: asyncpg.Connection, command: Command) -> None:
     """Keep each piece's totals where their version is larger than the one held."""
-    for organization_id, of_pieces in grouped(_engagement.decode(command.payload).updates).items():
+    for organization_id, of_pieces in grouped(_engagements(command)).items():
         await confine(connection, organization_id)
-        newest = {id_: max(updates, key=_version) for id_, updates in of_pieces.items()}
+        newest = {id_: _newest(updates)[0] for id_, updates in of_pieces.items()}
         held = await _locked(connection, newest)
         newer = [
             update for id_, update in newest.items() if id_ in held and held[id_]["engagement_version"] < update.version
@@ -60,11 +59,13 @@ async def record_engagement(connection: asyncpg.Connection, command: Command) ->
         await connection.execute(
             _RECORD, "totals", [update.content_id for update in newer], [update.version for update in newer], figures
         )
+        rest = {id_: updates for id_, updates in of_pieces.items() if id_ not in held}
+        await unknown.keep(connection, command, organization_id, rest, _engagements, _newest)
 
 
 async def record_snapshots(connection: asyncpg.Connection, command: Command) -> None:
     """Keep each platform's latest totals; of two captured at one time, the larger."""
-    for organization_id, of_pieces in grouped(_snapshots.decode(command.payload).updates).items():
+    for organization_id, of_pieces in grouped(_totals_told(command)).items():
         await confine(connection, organization_id)
         held = await _locked(connection, of_pieces)
         merged = {
@@ -72,6 +73,8 @@ async def record_snapshots(connection: asyncpg.Connection, command: Command) -> 
         }
         figures = [msgspec.json.encode(snapshots).decode() for snapshots in merged.values()]
         await connection.execute(_RECORD, "snapshots", list(merged), [0] * len(merged), figures)
+        rest = {id_: updates for id_, updates in of_pieces.items() if id_ not in held}
+        await unknown.keep(connection, command, organization_id, rest, _totals_told, _latest_of_each)
 
 
 def grouped(updates: Iterable[U]) -> Mapping[UUID, Mapping[UUID, list[U]]]:
@@ -103,13 +106,24 @@ def _totals(cells: Iterable[Cell]) -> dict[str, dict[str, dict[str, int]]]:
     return totals
 
 
-def _version(update: Engagement) -> int:
-    return update.version
+def _engagements(command: Command) -> Sequence[Engagement]:
+    return _engagement.decode(command.payload).updates
 
 
-async def _locked(connection: asyncpg.Connection, asked: Mapping[UUID, object]) -> dict[UUID, asyncpg.Record]:
-    """The rows of the pieces that exist, locked; those that do not are named in the log."""
-    rows = {row["id"]: row for row in await connection.fetch(_LOCK, list(asked))}
-    if unknown := asked.keys() - rows.keys():
-        _log.warning("figures of unknown content skipped", count=len(unknown), first=str(min(unknown)))
-    return rows
+def _totals_told(command: Command) -> Sequence[SnapshotTotal]:
+    return _snapshots.decode(command.payload).updates
+
+
+def _newest(updates: Sequence[Engagement]) -> Sequence[Engagement]:
+    return [max(updates, key=lambda update: update.version)]
+
+
+def _latest_of_each(updates: Sequence[SnapshotTotal]) -> Sequence[SnapshotTotal]:
+    """Of each platform and kind the latest; of one time's, the larger."""
+    in_order = sorted(updates, key=lambda update: (update.captured_at, update.count))
+    return list({(update.platform, update.kind): update for update in in_order}.values())
+
+
+async def _locked(connection: asyncpg.Connection, asked: Iterable[UUID]) -> dict[UUID, asyncpg.Record]:
+    """The rows of the pieces that exist, locked."""
+    return {row["id"]: row for row in await connection.fetch(_LOCK, list(asked))}

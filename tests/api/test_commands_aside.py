@@ -1,6 +1,7 @@
 """Commands that wait or are dead: seen, replayed and discarded, by an administrator and by the operator."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from api.worker.consume import of_command
 from api.worker.retry import retry_next
 from stack.commands.commands import _DISCARD, _REPLAY, change, listed
 from stack.errors import Refused
-from wire.commands import Command, ScoreContent
+from wire.commands import Command, Engagement, RecordEngagement, RecordSnapshots, ScoreContent, SnapshotTotal
 from wire.ids import new_id
+
+T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +125,56 @@ async def test_the_operator_sees_and_replays_those_of_all_and_of_nobody(
         "SELECT entry::jsonb ->> 'action' FROM audit_entries WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1"
     )
     assert await superuser.fetchval(last, strangers.id) == "command.discarded"
+
+
+def told(payload: RecordEngagement | RecordSnapshots) -> Command:
+    """Figures of many pieces, as they come from the stream processors: of no organization."""
+    kinds = {RecordEngagement: "content.record_engagement", RecordSnapshots: "content.record_snapshots"}
+    raw = msgspec.Raw(msgspec.json.encode(payload))
+    kind = kinds[type(payload)]
+    return Command(id=new_id(), type=kind, organization_id=None, key="k", issued_at=T0, payload=raw)
+
+
+async def listed_to(client, team) -> list[dict[str, Any]]:
+    return (await client.get("/api/v1/commands", headers=team.org_admin.headers)).json()["items"]
+
+
+async def test_figures_of_a_piece_that_there_is_not_are_kept_once_the_newest_and_replayed_when_it_is_there(
+    client, team, pool, superuser
+) -> None:
+    piece, known = str(new_id()), await piece_of(client, team)
+
+    def views(content_id: str, version: int) -> Engagement:
+        totals = {"web": {"view": {"count": version, "robots": 0, "value": 0}}}
+        return Engagement(organization_id=team.id, content_id=UUID(content_id), version=version, totals=totals)
+
+    def likes(platform: str, minute: int, count: int) -> SnapshotTotal:
+        at, of = T0 + timedelta(minutes=minute), {"organization_id": team.id, "content_id": UUID(piece)}
+        return SnapshotTotal(**of, platform=platform, kind="like", count=count, captured_at=at)
+
+    for version in (3, 7, 5):
+        await carry_out(pool, told(RecordEngagement(updates=(views(piece, version), views(known, version)))))
+    for totals in ((likes("x", 1, 10),), (likes("x", 0, 99), likes("web", 0, 4))):
+        await carry_out(pool, told(RecordSnapshots(updates=totals)))
+    assert (await show(client, team, known))["engagement_stats"]["totals"]["web"]["view"]["count"] == 7
+    kept = await listed_to(client, team)
+    assert sorted(one["type"] for one in kept) == ["content.record_engagement", "content.record_snapshots"]
+    assert {(one["key"], one["state"], one["reason"]) for one in kept} == {(piece, "dead", "unknown_content")}
+    await replay_all(client, team, pool)
+    assert {(one["state"], one["reason"]) for one in await listed_to(client, team)} == {("dead", "unknown_content")}
+    await superuser.execute(
+        "INSERT INTO content (id, organization_id, creator_id, type, title) VALUES ($1, $2, $3, 'custom', 't')",
+        *(UUID(piece), team.id, team.editor.id),
+    )
+    await replay_all(client, team, pool)
+    assert await listed_to(client, team) == []
+    stats = (await show(client, team, piece))["engagement_stats"]
+    assert stats["totals"]["web"]["view"]["count"] == 7
+    snapshots = stats["snapshots"]
+    assert {platform: kinds["like"]["count"] for platform, kinds in snapshots.items()} == {"x": 10, "web": 4}
+
+
+async def replay_all(client, team, pool: asyncpg.Pool) -> None:
+    for one in await listed_to(client, team):
+        await client.post(f"/api/v1/commands/{one['id']}/replay", headers=team.org_admin.headers)
+    await retry_all(pool)
