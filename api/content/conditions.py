@@ -5,12 +5,14 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Header, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.status import HTTP_304_NOT_MODIFIED
 
 from api.auth.caller import Caller, Session
 from api.content import service
 from api.content.representation import state_tag
 from api.errors import Malformed, Stale
+from api.users.models import User
 
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
 Tags = Annotated[str | None, Header(max_length=2000)]
@@ -28,13 +30,17 @@ def tags_of(header: str) -> set[str]:
 
 
 async def unless_stale(session: Session, caller: Caller, id: UUID, if_match: Tags = None) -> None:  # noqa: A002 - the path's own name
+    """The same as `refuse_stale`, where there is an If-Match."""
+    if if_match is not None:
+        await refuse_stale(session, caller, id, if_match)
+
+
+async def refuse_stale(session: AsyncSession, caller: User, content_id: UUID, if_match: str) -> None:
     """Lock the piece, and raise Stale where it is in none of the states that If-Match names.
 
     The state decides, not the figures: readers' views do not make an editor's copy stale. A weak tag never matches.
     """
-    if if_match is None:
-        return
-    piece = await service.find(session, caller, id, to_change=True)
+    piece = await service.find(session, caller, content_id, to_change=True)
     strong = ", ".join(part for part in if_match.split(",") if not part.strip().startswith("W/"))
     tags = tags_of(strong) if strong else set()
     states = {tag.split(".", 1)[0] for tag in tags}

@@ -41,6 +41,12 @@ def etag_of(fields: Mapping[str, Any], body: bytes) -> str:
     return f'"{state}.{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
 
 
+def tag_of(row: Mapping[str, Any] | Content) -> str:
+    """The ETag of a piece as it would be answered."""
+    fields = fields_of(row)
+    return etag_of(fields, encoded(fields))
+
+
 def answer(row: Mapping[str, Any] | Content, status: int = 200) -> Response:
     """A piece as the answer to a request."""
     fields = fields_of(row)

@@ -6,6 +6,8 @@ import pytest
 
 from wire.ids import new_id
 
+FAR = "2999-01-01T00:00:00Z"
+
 
 async def draft(client, person, title: str = "t") -> str:
     piece = {"type": "custom", "title": title}
@@ -13,7 +15,7 @@ async def draft(client, person, title: str = "t") -> str:
 
 
 async def act(client, person, action: str, ids: list[str], **more: object) -> Any:
-    body = {"action": action, "ids": ids, **more}
+    body = {"action": action, "items": [{"id": id_} for id_ in ids], **more}
     return await client.post("/api/v1/content/bulk/actions", json=body, headers=person.headers)
 
 
@@ -62,16 +64,62 @@ async def test_every_action_asks_what_it_asks_alone(client, team, superuser) -> 
     assert {piece["id"] for piece in listed.json()["items"]} == set(ids)
 
 
+ONE = {"id": "0198c0de-0000-7000-8000-000000000001"}
+SOMEBODY = "0198c0de-0000-7000-8000-000000000002"
+
+
+async def test_a_piece_that_was_changed_since_it_was_read_is_412_and_stops_no_other(client, team) -> None:
+    ids = [await draft(client, team.editor) for _ in range(4)]
+    read = [await client.get(f"/api/v1/content/{id_}", headers=team.editor.headers) for id_ in ids]
+    await client.put(f"/api/v1/content/{ids[1]}", json={"title": "u"}, headers=team.editor.headers)
+    items = [{"id": id_, "etag": one.headers["etag"]} for id_, one in zip(ids, read, strict=True)]
+    items[2]["etag"] = "unquoted"
+    items[3]["etag"] = "*"
+    body = {"action": "submit", "items": items}
+    answer = await client.post("/api/v1/content/bulk/actions", json=body, headers=team.editor.headers)
+    results = answer.json()["results"]
+    assert [one["status"] for one in results] == [200, 412, 400, 200]
+    assert await statuses(client, team, ids) == ["pending_approval", "draft", "draft", "pending_approval"]
+    now = await client.get(f"/api/v1/content/{ids[0]}", headers=team.editor.headers)
+    assert [one["etag"] for one in results[:3]] == [now.headers["etag"], None, None]
+    again = {"action": "return", "items": [{"id": one["id"], "etag": one["etag"]} for one in results if one["etag"]]}
+    answer = await client.post("/api/v1/content/bulk/actions", json=again, headers=team.editor.headers)
+    assert [one["status"] for one in answer.json()["results"]] == [200, 200]
+
+
+async def test_many_are_scheduled_at_once_through_the_same_gate(client, team) -> None:
+    ids = [await draft(client, team.editor) for _ in range(3)]
+    await act(client, team.editor, "submit", ids[:2])
+    await act(client, team.approver, "approve", ids[:2])
+
+    async def each(person: Any, action: str, **more: object) -> list[int]:
+        return [one["status"] for one in (await act(client, person, action, ids, **more)).json()["results"]]
+
+    assert await each(team.approver, "schedule", scheduled_at=FAR) == [403, 403, 403]
+    assert await each(team.editor, "schedule", scheduled_at="2020-01-01T00:00:00Z") == [422, 422, 409]
+    assert await each(team.editor, "schedule", scheduled_at=FAR) == [200, 200, 409]
+    shown = [await client.get(f"/api/v1/content/{id_}", headers=team.viewer.headers) for id_ in ids]
+    assert [one.json()["scheduled_at"] for one in shown] == [FAR, FAR, None]
+    assert await each(team.editor, "unschedule") == [200, 200, 409]
+    assert await statuses(client, team, ids) == ["approved", "approved", "draft"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        {"action": "submit", "ids": []},
-        {"action": "submit", "ids": ["0198c0de-0000-7000-8000-000000000001"] * 2},
-        {"action": "submit", "ids": [str(new_id()) for _ in range(101)]},
-        {"action": "reject", "ids": ["0198c0de-0000-7000-8000-000000000001"]},
-        {"action": "assign", "ids": ["0198c0de-0000-7000-8000-000000000001"]},
-        {"action": "schedule", "ids": ["0198c0de-0000-7000-8000-000000000001"]},
-        {"action": "delete", "ids": ["0198c0de-0000-7000-8000-000000000001"]},
+        {"action": "submit", "items": []},
+        {"action": "submit", "items": [ONE, {**ONE, "etag": '"1-0"'}]},
+        {"action": "submit", "items": [{"id": str(new_id())} for _ in range(101)]},
+        {"action": "submit", "items": [{**ONE, "status": "published"}]},
+        {"action": "reject", "items": [ONE]},
+        {"action": "assign", "items": [ONE]},
+        {"action": "schedule", "items": [ONE]},
+        {"action": "schedule", "items": [ONE], "scheduled_at": "2999-01-01T00:00:00"},
+        {"action": "publish", "items": [ONE], "scheduled_at": "2999-01-01T00:00:00Z"},
+        {"action": "approve", "items": [ONE], "reason": "it is good"},
+        {"action": "submit", "items": [ONE], "assignee_id": SOMEBODY},
+        {"action": "submit", "items": [ONE], "due_at": "2999-01-01T00:00:00Z"},
+        {"action": "delete", "items": [ONE]},
     ],
 )
 async def test_what_cannot_be_done_to_many_is_422(client, team, body) -> None:

@@ -128,8 +128,8 @@ CASES = {
     ("GET", "/api/v1/content/{id}/revisions/{number}"): Case(ids=of("draft")),
     ("POST", "/api/v1/content/{id}/revisions/{number}/restore"): Case(Permission.EDIT_ANY_CONTENT, ids=of("draft")),
     ("POST", "/api/v1/content/bulk/actions"): Case(
-        body={"action": "assign", "ids": ["{ids}"], "assignee_id": "{assignee_id}"},
-        ids={"ids": "draft", "assignee_id": "viewer"},
+        body={"action": "assign", "items": [{"id": "{id}"}], "assignee_id": "{assignee_id}"},
+        ids=on_draft(assignee_id="viewer"),
         narrowing=True,
     ),
     ("GET", "/api/v1/content/{id}/comments"): Case(ids=of("draft")),
