@@ -12,6 +12,7 @@ import msgspec
 
 from ingestion.problems import malformed, too_large
 from wire.events import Kind
+from wire.secrets import without_secrets
 
 MAX_EVENTS: Final = 10_000
 MAX_SEPARATORS: Final = 1_000_000
@@ -122,7 +123,7 @@ def raw_items(body: bytes, *, lines: bool = False, wrapped: bool = False) -> lis
 
 def why_not(error: Exception) -> Why:
     """What the JSON decoder said of one item -> why it is refused."""
-    said = str(error)[:DETAIL_CHARACTERS]
+    said = without_secrets(str(error))[:DETAIL_CHARACTERS]
     if not isinstance(error, msgspec.ValidationError):
         return Why("malformed_json", said)
     if "unknown field" in said:

@@ -10,6 +10,7 @@ from ingestion.kafka_log import KafkaLog
 from ingestion.parse import Refusal
 from wire.events import Rejection, encode
 from wire.ids import id_at, partition
+from wire.secrets import LONGEST, without_secrets
 from wire.topics import REJECTIONS
 
 SAMPLE_CHARACTERS: Final = 500
@@ -31,11 +32,17 @@ def of_request(organization_id: UUID, refused: Iterable[Refusal], now_ms: int) -
             place=place,
             reason=why.reason,
             detail=why.detail,
-            sample=raw[: 4 * SAMPLE_CHARACTERS].decode(errors="replace")[:SAMPLE_CHARACTERS],
+            sample=sample_of(raw),
             rejected_at=at,
         )
         for place, why, raw in refused
     ]
+
+
+def sample_of(raw: bytes) -> str:
+    """The beginning of something refused, without what looks like a secret."""
+    known = SAMPLE_CHARACTERS + LONGEST
+    return without_secrets(raw[: 4 * known].decode(errors="replace")[:known])[:SAMPLE_CHARACTERS]
 
 
 async def publish(log: KafkaLog, organization_id: UUID, rejections: Sequence[Rejection]) -> None:

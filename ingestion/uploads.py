@@ -16,6 +16,7 @@ from ingestion.rejections import SAMPLE_CHARACTERS
 from ingestion.validate import INVALID_CONTENT_ID
 from wire.events import PLATFORM, Kind, Rejection, Snapshot, encode
 from wire.ids import WINDOW_FUTURE_MS, partition
+from wire.secrets import without_secrets
 from wire.topics import SNAPSHOTS
 
 MAX_COUNT: Final = 10**15
@@ -70,7 +71,17 @@ def rejections(body: bytes, organization_id: UUID, now: datetime) -> tuple[list[
     """A JSON array of an importer's refusals -> rejections, and those that are themselves wrong."""
     good, refused = _items(body, _rejection, lambda _: None)
     made = [
-        Rejection(organization_id=organization_id, rejected_at=now, **msgspec.structs.asdict(item)) for _, item in good
+        Rejection(
+            organization_id=organization_id,
+            rejected_at=now,
+            id=item.id,
+            source=without_secrets(item.source),
+            place=item.place,
+            reason=item.reason,
+            detail=without_secrets(item.detail),
+            sample=without_secrets(item.sample),
+        )
+        for _, item in good
     ]
     return made, refused
 

@@ -14,6 +14,7 @@ from streams.retry import until_done
 from streams.stretches import Admit, anything
 from wire.errors import Poison
 from wire.events import Rejection
+from wire.secrets import LONGEST, without_secrets
 from wire.topics import REJECTIONS
 
 NOBODY: Final = UUID(int=0)
@@ -93,9 +94,14 @@ def of_message(message: Message, poison: Poison, item: int = 0, organization_id:
         place=message.offset,
         reason=poison.reason,
         detail=poison.detail,
-        sample=(message.value or b"")[:SAMPLE_BYTES].decode(errors="replace"),
+        sample=sample_of(message.value or b""),
         rejected_at=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
     )
+
+
+def sample_of(value: bytes) -> str:
+    """The beginning of a message, without what looks like a secret."""
+    return without_secrets(value[: SAMPLE_BYTES + LONGEST].decode(errors="replace"))[:SAMPLE_BYTES]
 
 
 async def store(doors: Doors, rejections: Iterable[Rejection]) -> None:
