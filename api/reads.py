@@ -44,8 +44,7 @@ class Reads:
     @classmethod
     async def open(cls, url: SecretStr) -> Self:
         """Nothing connects before it is needed."""
-        more: dict[str, Any] = {"init": _read_json, "reset": _nothing_to_reset, "server_settings": _SETTINGS}
-        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, **more))
+        return cls(await wire.postgres.pool(url, min_size=0, max_size=10, reset=_nothing_to_reset, **KEPT))
 
     async def rows(self, reader: Reader, asked: Statement) -> list[asyncpg.Record]:
         """What a `confined` statement finds, one row at least.
@@ -66,12 +65,20 @@ class Reads:
         self._pool.terminate()
 
 
-_SETTINGS: Final = {"default_transaction_read_only": "on"}
-
-
 async def _read_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
 
 
 async def _nothing_to_reset(_: asyncpg.Connection) -> None:
     """All that was set was set for a transaction that has ended."""
+
+
+KEPT: Final[dict[str, Any]] = {
+    "init": _read_json,
+    # one plan for each statement, whatever is asked with it: to plan anew costs as much as to read a piece
+    "server_settings": {"default_transaction_read_only": "on", "plan_cache_mode": "force_generic_plan"},
+    # both would cost each read a timer or a plan, and nothing is gained by giving up what works
+    "max_inactive_connection_lifetime": 0,
+    "max_cached_statement_lifetime": 0,
+}
+"""What a connection is told when it is made; it is kept until it breaks."""

@@ -47,22 +47,22 @@ def statement(query: ContentListQuery) -> Statement:
         values.append(value)
         return f"${len(Reader._fields) + len(values)}"
 
-    searched, source = "", "content AS c"
+    source = "content AS c"
     if query.q is not None:
-        searched = f"WITH found AS MATERIALIZED (SELECT * FROM search_content({bound(query.q)})) "  # noqa: S608 - bound
-        source = "found JOIN content AS c ON c.id = found.content_id"
+        source = f"search_content({bound(query.q)}) AS found JOIN content AS c ON c.id = found.content_id"
     asked = {name: value for name in FILTERS if (value := getattr(query, name)) is not None}
     conditions = "".join(f" AND {FILTERS[name].format(bound(value))}" for name, value in asked.items())
-    matching = f"FROM {source} WHERE c.organization_id = reader.organization_id{conditions}"
-    counted = f"SELECT count(*) AS total {matching}" if query.cursor is None else "SELECT NULL::bigint AS total"
     sort, after = query.order(), query.after()
     key, way, than = KEYS[sort.key], *(("DESC", "<") if sort.descending else ("ASC", ">"))
-    beyond = f"AND ({key}, c.id) {than} ({bound(after.key)}, {bound(after.id)})" if after else ""
+    matching = f"SELECT c.id, {key} AS key FROM {source} WHERE c.organization_id = reader.organization_id{conditions}"  # noqa: S608
+    counted = "SELECT count(*) AS total FROM matching" if query.cursor is None else "SELECT NULL::bigint AS total"
+    beyond = f"WHERE (key, id) {than} ({bound(after.key)}, {bound(after.id)})" if after else ""
     rows = f"LIMIT {bound(query.limit + 1)} OFFSET {bound(((query.page or 1) - 1) * query.limit)}"
-    page = f"SELECT c.id, {key} AS key {matching} {beyond} ORDER BY {key} {way}, c.id {way} {rows}"
+    ordered = sort.key == "created_at" and query.q is None and (not asked or query.cursor is not None)
     sql = (  # put together of the words above; whatever comes from outside is bound
-        f"{searched}SELECT counted.total, page.key, {_ITEMS} FROM ({counted}) AS counted "  # noqa: S608 - as it says
-        f"LEFT JOIN ({page}) AS page ON true "
+        f"WITH matching AS {'NOT ' if ordered else ''}MATERIALIZED ({matching}) "  # noqa: S608 - as it says
+        f"SELECT counted.total, page.key, {_ITEMS} FROM ({counted}) AS counted LEFT JOIN "
+        f"(SELECT id, key FROM matching {beyond} ORDER BY key {way}, id {way} {rows}) AS page ON true "
         f"LEFT JOIN content AS c ON c.id = page.id AND c.organization_id = reader.organization_id"
     )
     return Statement(confined(sql, f"ORDER BY found.key {way}, found.id {way}"), values)
