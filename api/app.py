@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from api import handlers, health, reference
 from api.api_keys.endpoints import router as api_keys_router
@@ -79,14 +79,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # nobody collects it, and each request would ask
     )
-    app.include_router(health.router)
-    app.include_router(keys_router)
-    app.include_router(reference.router)
-    routes = APIRouter(prefix=PREFIX)
     for router in ROUTERS:
-        routes.include_router(router)
-    app.include_router(routes)
+        app.include_router(router, prefix=PREFIX)
+    for router in (health.router, keys_router, reference.router):
+        app.include_router(router)
     handlers.install(app)
     app.add_middleware(Edge, body_limit=BODY_LIMIT, body_limits=BODY_LIMITS)
     app.openapi = lambda: document(app)  # type: ignore[method-assign] # FastAPI's own way to say it

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -34,9 +35,14 @@ COMMANDS: Final = Counter("api_commands", "Commands taken from RabbitMQ", ["type
 
 def _redact(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for name in event:
-        if any(word in name.lower() for word in SECRET_WORDS):
+        if _is_secret(name):
             event[name] = "***"
     return event
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
 
 
 def start(service: str) -> structlog.stdlib.BoundLogger:
@@ -68,6 +74,7 @@ def start(service: str) -> structlog.stdlib.BoundLogger:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nobody shows what they look up
     for loud in ("aiokafka", "aiormq", "aio_pika", "httpx2", "urllib3"):
         logging.getLogger(loud).setLevel(max(level, logging.WARNING))
     if settings().metrics_port:
