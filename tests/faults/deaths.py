@@ -1,4 +1,4 @@
-"""Processes that die, stop, come back, lose their files, or were not alone."""
+"""Processes that die, stop, come back, or lose their files."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,6 @@ from pathlib import Path
 
 from tests.faults.machine import SERVICES, Machine
 from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
-
-ROOT = Path(__file__).parents[2]
 
 
 async def kill(trial: Trial, name: str) -> None:
@@ -71,36 +69,6 @@ async def rebalance(trial: Trial) -> None:
             await asyncio.gather(*(workers.enter_async_context(trial.machine.beside("streams")) for _ in range(3)))
             await trial.progress(PROGRESS_S)
         await trial.progress(PROGRESS_S)
-
-
-async def two_owners(trial: Trial) -> None:
-    """A worker of another consumer group: two count every partition to the same stores, and nobody fences either."""
-    code = another_group(trial.machine)
-    async with trial.machine.beside("streams", code=code):
-        await asyncio.sleep(20 if trial.long else 5)
-        await trial.machine.kill("streams")
-        await trial.progress(PROGRESS_AFTER_DEATH_S)
-
-
-def another_group(machine: Machine) -> Path:
-    """A copy of the code, or of the revision OLD, whose workers never meet those of today in one group."""
-    code = machine.folder / "code"
-    shutil.rmtree(code, ignore_errors=True)
-    code.mkdir()
-    names = ("streams", "wire")
-    if revision := os.environ.get("OLD"):
-        tar = subprocess.run(
-            ["git", "-C", str(ROOT), "archive", revision, *names], check=True, stdout=subprocess.PIPE
-        ).stdout
-        subprocess.run(["tar", "-x", "-C", str(code)], check=True, input=tar)
-    else:
-        for name in names:
-            shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-    app = code / "streams" / "app.py"
-    text = app.read_text()
-    assert text.count('"streams",\n') == 1
-    app.write_text(text.replace('"streams",\n', '"streams-of-others",\n'))
-    return code
 
 
 # -- Redis

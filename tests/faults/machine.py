@@ -144,11 +144,17 @@ class Machine:
 
     async def freeze(self, name: str, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after some seconds."""
+        async with self.frozen(name):
+            await asyncio.sleep(seconds)
+
+    @contextlib.asynccontextmanager
+    async def frozen(self, name: str) -> AsyncIterator[None]:
+        """SIGSTOP, and SIGCONT at the end."""
         pids = processes_of(self.pid(name))
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from tests.faults import deaths, traffic
+from tests.faults import deaths, traffic, versions
 from tests.faults.machine import SERVERS, SERVICES
 from tests.faults.trial import Fault
 
@@ -60,9 +60,17 @@ FAULTS: Final = (
     Fault(
         name="two owners",
         does="two workers that no group keeps apart count every partition",
-        do=deaths.two_owners,
+        do=versions.two_owners,
         holds=PROGRESS,
         costs_s=25,
+    ),
+    Fault(
+        name="mixed versions",
+        does="a worker and a collector of an older revision beside today's; then the old worker alone",
+        do=versions.mixed,
+        holds=f"{PROGRESS}, each time",
+        costs_s=45,
+        alone=True,
     ),
     Fault(
         name="kill workers",
@@ -116,6 +124,14 @@ FAULTS: Final = (
         alone=True,
     ),
     Fault(
+        name="nothing but garbage",
+        does="30 bad messages in a row in one partition",
+        do=traffic.nothing_but_garbage,
+        holds="after 20 it stops and says so; it goes on once an operator lets it",
+        costs_s=45,
+        alone=True,
+    ),
+    Fault(
         name="recount",
         does="everything is counted anew from the ledger while events come in",
         do=traffic.recount,
@@ -162,3 +178,9 @@ FAULTS: Final = (
         costs_s=10,
     ),
 )
+
+
+def possible(kafka: str) -> list[Fault]:
+    """Those that can go wrong on this kind of Kafka, in this checkout."""
+    missing = () if versions.older() else ("mixed versions",)
+    return [fault for fault in FAULTS if kafka in fault.kafkas and fault.name not in missing]

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.faults.conftest import SEED
-from tests.faults.table import FAULTS
+from tests.faults.table import possible
 from tests.faults.trial import Fault, Trial
 
 SECONDS: Final = 75
@@ -19,7 +19,7 @@ SECONDS: Final = 75
 
 def selection(seed: int, kafka: str, named: str) -> list[Fault]:
     """Those named, or as many as the time allows, in random order."""
-    here = [fault for fault in FAULTS if kafka in fault.kafkas]
+    here = possible(kafka)
     if named:
         return [fault for name in named.split(",") for fault in here if fault.name == name]
     chosen, left = [], float(SECONDS)

@@ -19,9 +19,11 @@ from stack import environment, processes
 from tests.faults import poison
 from tests.faults.load import Load
 from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
+from wire.settings import Settings
 from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
 
 ROOT: Final = Path(__file__).parents[2]
+BAD_IN_A_ROW: Final[int] = Settings.model_fields["streams_bad_in_a_row"].default
 FLAT_BYTES: Final = 150 * 1024 * 1024
 """What a collector may grow by under what it must refuse: its bound on bodies is 64 MiB, unpacked and parsed."""
 
@@ -59,14 +61,40 @@ async def poisoned_log(trial: Trial) -> None:
         await asyncio.sleep(0.3)
 
 
+async def nothing_but_garbage(trial: Trial) -> None:
+    """One batch of bad messages, so that nothing good is among them; then an operator allows what is bad."""
+    before, partition = await trial.stores.rejected(EVENTS.name), trial.random.randrange(EVENTS.partitions)
+    async with _producer(trial) as producer:
+        batch = producer.create_batch()
+        for _ in range(BAD_IN_A_ROW + 10):
+            batch.append(key=None, value=b"of a broken deployment", timestamp=None)
+        await (await producer.send_batch(batch, EVENTS.name, partition=partition))
+    end = time.monotonic() + PROGRESS_S
+    while f"{EVENTS.name}/{partition} stands still" not in " ".join((await _tallywire(trial, "status"))[1].split()):
+        assert time.monotonic() < end, "it does not say that it stopped"
+    assert await trial.stores.rejected(EVENTS.name) == before + BAD_IN_A_ROW
+    async with trial.machine.beside("streams", TALLYWIRE_STREAMS_BAD_IN_A_ROW="0"), trial.machine.frozen("streams"):
+        await trial.progress(PROGRESS_AFTER_DEATH_S)
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
+    assert await trial.stores.rejected(EVENTS.name) == before + BAD_IN_A_ROW + 10
+    assert (await _tallywire(trial, "status"))[0] == 0
+
+
 async def recount(trial: Trial) -> None:
     """Everything is counted anew from the ledger while events come in."""
-    known = {**environment.without_ours(), "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "stack", "recount", "--data", str(trial.machine.folder / "services")]
-    log = trial.machine.folder / "recount.log"
-    counting = await processes.spawn(command, environment=known, log=log, folder=ROOT)
-    assert await counting.wait() == 0, log.read_text()[-2000:]
+    code, told = await _tallywire(trial, "recount")
+    assert code == 0, told[-2000:]
     await trial.progress(PROGRESS_AFTER_DEATH_S)
+
+
+async def _tallywire(trial: Trial, verb: str) -> tuple[int, str]:
+    """A command of a person's: its exit status, and what it said."""
+    known = {**environment.without_ours(), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "stack", verb, "--data", str(trial.machine.folder / "services")]
+    log = trial.machine.folder / f"{verb}.log"
+    log.unlink(missing_ok=True)
+    process = await processes.spawn(command, environment=known, log=log, folder=ROOT)
+    return await process.wait(), log.read_text()
 
 
 async def _rejected(trial: Trial) -> dict[str, int]:
