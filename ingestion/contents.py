@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ingestion.database import Database, trim
 from ingestion.problems import unavailable
+from ingestion.questions import Questions
 from ingestion.uuids import CANONICAL
 from wire.errors import Transient
 
@@ -27,6 +28,10 @@ class Contents:
     clock: Callable[[], float] = time.monotonic
     _owners: dict[str, bytes] = field(default_factory=dict)
     _unknown_until: dict[str, float] = field(default_factory=dict)
+    _questions: Questions[str, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._questions = Questions(self._look_up)
 
     async def unknown(self, organization_id: UUID, ids: Sequence[str]) -> Set[str]:
         """Those of these ids that this organization does not have, whoever else may.
@@ -51,9 +56,12 @@ class Contents:
 
     async def _ask(self, ids: list[str]) -> dict[str, bytes]:
         try:
-            rows = await self.database.fetch(_SQL, ids)
+            return await self._questions.find(ids)
         except Transient as error:
             raise unavailable("Content cannot be looked up just now; send the same again.") from error
+
+    async def _look_up(self, ids: list[str]) -> dict[str, bytes]:
+        rows = await self.database.fetch(_SQL, ids)
         owners = {str(row["id"]): row["organization_id"].bytes for row in rows}
         found = {id_: owners[id_.lower()] for id_ in ids if id_.lower() in owners}
         self._owners |= found

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ingestion.database import Database, trim
 from ingestion.problems import Problem, unavailable
+from ingestion.questions import Questions
 from wire.errors import Transient
 
 CHECK_S: Final = 1
@@ -52,6 +53,10 @@ class WriteKeys:
     _held: dict[bytes, WriteKey] = field(default_factory=dict)
     _unknown_until: dict[bytes, float] = field(default_factory=dict)
     _checking: asyncio.Task[None] | None = None
+    _questions: Questions[bytes, WriteKey] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._questions = Questions(self._valid)
 
     async def find(self, authorization: bytes) -> WriteKey:
         """The key in an Authorization header.
@@ -71,7 +76,7 @@ class WriteKeys:
         if self._unknown_until.get(key_hash, 0.0) > self.clock():
             return None
         try:
-            found = await self._valid([key_hash])
+            found = await self._questions.find([key_hash])
         except Transient as error:
             raise unavailable("Write keys cannot be looked up just now; send the same again.") from error
         if not found:
