@@ -68,8 +68,8 @@ FAULTS: Final = (
         name="mixed versions",
         does="a worker and a collector of an older revision beside today's; then the old worker alone",
         do=versions.mixed,
-        holds=f"{PROGRESS}, each time",
-        costs_s=45,
+        holds=f"{PROGRESS}, and within 75 s once they have gone",
+        costs_s=70,
         alone=True,
     ),
     Fault(
@@ -128,7 +128,7 @@ FAULTS: Final = (
         does="30 bad messages in a row in one partition",
         do=traffic.nothing_but_garbage,
         holds="after 20 it stops and says so; it goes on once an operator lets it",
-        costs_s=45,
+        costs_s=70,
         alone=True,
     ),
     Fault(
