@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     signing_keys_file: Path | None = Field(None, description="JSON Web Key Set, private keys that sign tokens")
     encryption_keys: SecretStr = Field(
         SecretStr(""),
-        description="secrets of 32 characters or more, separated by commas, that encrypt second factors in PostgreSQL: "
-        "the first encrypts, all decrypt; without one there are no second factors",
+        description="secrets of 32 characters or more, separated by commas, that encrypt second factors, and answers "
+        "that may be asked for again, in PostgreSQL: the first encrypts, all decrypt; without one there are neither",
     )
     oidc_issuer: str = Field("", description="the identity provider, as it names itself; empty: there is none")
     oidc_client_id: str = ""

@@ -34,5 +34,5 @@ class Vault:
 
     def _keys(self) -> MultiFernet:
         if self._fernet is None:
-            raise Conflict("there are no second factors here: the operator must set TALLYWIRE_ENCRYPTION_KEYS")
+            raise Conflict("nothing can be encrypted here: ask the operator to set TALLYWIRE_ENCRYPTION_KEYS")
         return self._fernet

@@ -14,7 +14,7 @@ from api.comments.schemas import (
     CommentResponse,
     CommentUpdateRequest,
 )
-from api.idempotency import Once
+from api.idempotency import Once, created
 from api.openapi import problems
 
 router = APIRouter(prefix="/content/{id}/comments", tags=["comments"])
@@ -32,8 +32,7 @@ async def create(
     """Say something about a piece, about some words of it, or about what somebody else has said."""
 
     async def make() -> Response:
-        made = await service.create(session, caller, id, request)
-        return Response(made.model_dump_json(), 201, media_type="application/json")
+        return created(await service.create(session, caller, id, request))
 
     return await once(make)
 

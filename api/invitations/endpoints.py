@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.auth.caller import Caller, Session
 from api.auth.rules import Permission, require
 from api.doors import OpenDoors
+from api.idempotency import SealedOnce, created
 from api.invitations import service
 from api.invitations.schemas import AcceptRequest, InvitationCreatedResponse, InvitationResponse, InviteRequest
 from api.openapi import problems
@@ -15,16 +16,24 @@ from api.users.schemas import UserResponse
 router = APIRouter(prefix="/invitations", tags=["invitations"])
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 409, 413, 422))
+@router.post(
+    "",
+    status_code=201,
+    response_model=InvitationCreatedResponse,
+    responses=problems(400, 401, 403, 409, 413, 422),
+)
 async def invite(
-    doors: OpenDoors, session: Session, caller: Caller, request: InviteRequest
-) -> InvitationCreatedResponse:
+    doors: OpenDoors, session: Session, caller: Caller, request: InviteRequest, once: SealedOnce
+) -> Response:
     """Invite somebody. The answer shows the link, and nothing else ever does: hand it over yourself."""
     require(caller, Permission.MANAGE_USERS)
-    row, token = await service.invite(session, caller, request)
-    return InvitationCreatedResponse(
-        **InvitationResponse.model_validate(row).model_dump(), token=token, link=service.link(doors, token)
-    )
+
+    async def make() -> Response:
+        row, token = await service.invite(session, caller, request)
+        shown = InvitationResponse.model_validate(row).model_dump()
+        return created(InvitationCreatedResponse(**shown, token=token, link=service.link(doors, token)))
+
+    return await once(make)
 
 
 @router.get("", responses=problems(401, 403))

@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.auth.caller import Caller, Session
 from api.auth.rules import Permission, require
 from api.doors import OpenDoors
+from api.idempotency import SealedOnce, created
 from api.invitations.service import link
 from api.openapi import problems
 from api.organizations import service
@@ -35,15 +36,25 @@ async def index(
     return OrganizationListResponse(items=items, page=query.page, limit=query.limit, total=total)
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 409, 413, 422))
+@router.post(
+    "",
+    status_code=201,
+    response_model=OrganizationCreatedResponse,
+    responses=problems(400, 401, 403, 409, 413, 422),
+)
 async def create(
-    doors: OpenDoors, session: Session, caller: Caller, request: OrganizationCreateRequest
-) -> OrganizationCreatedResponse:
+    doors: OpenDoors, session: Session, caller: Caller, request: OrganizationCreateRequest, once: SealedOnce
+) -> Response:
     """Create an organization, for a super_admin. The answer shows the link of its first administrator, once."""
     require(caller, Permission.CROSS_ORGANIZATIONS)
-    row, invitation_id, token = await service.create(session, caller, request)
-    made = OrganizationResponse.model_validate(row).model_dump()
-    return OrganizationCreatedResponse(**made, invitation_id=invitation_id, token=token, link=link(doors, token))
+
+    async def make() -> Response:
+        row, invitation_id, token = await service.create(session, caller, request)
+        shown = OrganizationResponse.model_validate(row).model_dump()
+        whose = {"invitation_id": invitation_id, "token": token, "link": link(doors, token)}
+        return created(OrganizationCreatedResponse(**shown, **whose))
+
+    return await once(make)
 
 
 @router.get("/{id}", responses=problems(400, 401, 404))

@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.auth.caller import Caller, Session, Token
 from api.auth.origin import CalledFrom
 from api.auth.rules import Permission, require
 from api.doors import OpenDoors
+from api.idempotency import SealedOnce, created
 from api.openapi import problems
 from api.passwords import service
 from api.passwords.schemas import ChangeRequest, ResetLinkResponse, ResetRequest
@@ -22,19 +23,29 @@ async def change(doors: OpenDoors, token: Token, origin: CalledFrom, request: Ch
     await service.change(doors, token, origin, request.current_password, request.new_password)
 
 
-@router.post("/users/{id}/password-reset", status_code=201, responses=problems(400, 401, 403, 404))
+@router.post(
+    "/users/{id}/password-reset",
+    status_code=201,
+    response_model=ResetLinkResponse,
+    responses=problems(400, 401, 403, 404, 409, 422),
+)
 async def make_link(
     doors: OpenDoors,
     session: Session,
     caller: Caller,
     id: UUID,  # noqa: A002 - the path's own name
-) -> ResetLinkResponse:
+    once: SealedOnce,
+) -> Response:
     """Make a link by which somebody sets a new password: good once, for a day. Hand it over yourself."""
     require(caller, Permission.MANAGE_USERS)
     user = await find_governed(session, caller, id)
-    token, expires_at = await service.make_link(session, caller, user)
-    link = f"{doors.web_url}/reset-password#{token}"
-    return ResetLinkResponse(user_id=user.id, expires_at=expires_at, token=token, link=link)
+
+    async def make() -> Response:
+        token, expires_at = await service.make_link(session, caller, user)
+        link = f"{doors.web_url}/reset-password#{token}"
+        return created(ResetLinkResponse(user_id=user.id, expires_at=expires_at, token=token, link=link))
+
+    return await once(make)
 
 
 @router.post("/auth/password-reset", status_code=204, responses=problems(400, 401, 413, 422))

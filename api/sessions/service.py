@@ -24,9 +24,6 @@ _BEGIN = text("""
     VALUES (:id, :organization, :user, :method, :user_agent, :address, now() + interval '30 days')
 """)
 _GIVE = text("INSERT INTO refresh_tokens (token_hash, organization_id, session_id) VALUES (:hash, :organization, :id)")
-_FORGET = text("""
-    DELETE FROM sessions WHERE user_id = :user AND COALESCE(ended_at, expires_at) < now() - interval '30 days'
-""")
 _LOCK = text("""
     SELECT s.id, s.organization_id, s.user_id, t.used_at IS NOT NULL AS used, s.ended_at IS NOT NULL AS ended,
            s.expires_at <= now() OR t.created_at <= now() - interval '7 days' AS expired
@@ -59,8 +56,7 @@ class _Family:
 
 
 async def begin(session: AsyncSession, user: User, tokens: Tokens, method: str, origin: Origin) -> TokenResponse:
-    """A new session of a user, and its first pair of tokens. Sessions long over are forgotten."""
-    await session.execute(_FORGET, {"user": user.id})
+    """A new session of a user, and its first pair of tokens."""
     session_id = new_id()
     values = {"id": session_id, "organization": user.organization_id, "user": user.id, "method": method}
     await session.execute(_BEGIN, {**values, "user_agent": origin.user_agent, "address": origin.address})

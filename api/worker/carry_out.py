@@ -79,6 +79,7 @@ async def _done(connection: asyncpg.Connection, command: Command) -> bool:
 
 
 async def forget(pool: asyncpg.Pool) -> None:
-    """Drop notes of commands so old that no queue holds them any more, and answers that nobody may ask for again."""
+    """Drop notes of commands so old that no queue holds them any more, and what is long over (docs/retention.md)."""
     await pool.execute(_FORGET)
     await pool.execute("SELECT forget_idempotency_keys()")
+    await pool.execute("SELECT forget_what_is_over()")

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.auth.caller import Caller, Session
 from api.auth.rules import Permission, require
+from api.idempotency import SealedOnce, created
 from api.openapi import problems
 from api.write_keys import service
 from api.write_keys.schemas import WriteKeyCreatedResponse, WriteKeyCreateRequest, WriteKeyResponse
@@ -13,12 +14,21 @@ from api.write_keys.schemas import WriteKeyCreatedResponse, WriteKeyCreateReques
 router = APIRouter(prefix="/write-keys", tags=["write keys"])
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 413, 422))
-async def create(session: Session, caller: Caller, request: WriteKeyCreateRequest) -> WriteKeyCreatedResponse:
+@router.post(
+    "",
+    status_code=201,
+    response_model=WriteKeyCreatedResponse,
+    responses=problems(400, 401, 403, 409, 413, 422),
+)
+async def create(session: Session, caller: Caller, request: WriteKeyCreateRequest, once: SealedOnce) -> Response:
     """Make a write key. The answer shows it, and nothing else ever does."""
     require(caller, Permission.MANAGE_WRITE_KEYS)
-    row, key = await service.create(session, caller, request)
-    return WriteKeyCreatedResponse(**WriteKeyResponse.model_validate(row).model_dump(), key=key)
+
+    async def make() -> Response:
+        row, key = await service.create(session, caller, request)
+        return created(WriteKeyCreatedResponse(**WriteKeyResponse.model_validate(row).model_dump(), key=key))
+
+    return await once(make)
 
 
 @router.get("", responses=problems(401, 403))

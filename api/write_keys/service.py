@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import audit
 from api.errors import NotFound
 from api.users.models import User
 from api.write_keys.models import WriteKey
@@ -34,6 +35,7 @@ async def create(
     )
     session.add(row)
     await session.flush()
+    await audit.append(session, caller, "write_key.made", row.id, {"name": row.name, "rights": row.rights})
     return row, key
 
 
@@ -51,3 +53,4 @@ async def revoke(session: AsyncSession, caller: User, key_id: UUID) -> None:
         raise NotFound("there is no write key with this id")
     if row.revoked_at is None:
         row.revoked_at = func.now()
+        await audit.append(session, caller, "write_key.revoked", key_id, {})

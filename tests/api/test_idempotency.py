@@ -1,10 +1,17 @@
 """Idempotency-Key: the same request again creates nothing more and is answered the same."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
+
+from api.app import create_app
+from api.auth.vault import Vault
+from wire.settings import Settings
 
 PIECE = {"type": "custom", "title": "once"}
 
@@ -101,3 +108,99 @@ async def test_a_key_that_is_none_is_400(client, team, superuser, key) -> None:
     answer = await client.post("/api/v1/content", json=PIECE, headers=list(headers.items()))
     assert answer.status_code == 400
     assert await pieces(superuser, team) == 0
+
+
+HANDED_OUT = {
+    "invitations": ("org_admin", {"email": "new@team.example", "role": "viewer"}, {"role": "editor"}, "token"),
+    "api-keys": ("editor", {"name": "k", "scopes": []}, {"name": "l"}, "key"),
+    "write-keys": ("org_admin", {"name": "k", "rights": ["events"]}, {"name": "l"}, "key"),
+    "organizations": ("super_admin", {"name": "New", "admin_email": "a@new.example"}, {"name": "Newer"}, "token"),
+}
+"""What hands out a secret: who may, how, how else, and the secret's field."""
+
+
+async def make(client, team, what: str, **more: str):
+    role, body, _, _ = HANDED_OUT[what]
+    headers = {**team.people[role].headers, "Idempotency-Key": "key-1"}
+    unique = {"slug": f"s-{team.id}", "admin_email": f"a@{team.id}.example"} if what == "organizations" else {}
+    return await client.post(f"/api/v1/{what}", json={**body, **unique, **more}, headers=headers)
+
+
+async def rows(superuser: asyncpg.Pool, team, what: str) -> int:
+    if what == "organizations":
+        return await superuser.fetchval("SELECT count(*) FROM organizations WHERE slug = $1", f"s-{team.id}")
+    return await superuser.fetchval(
+        f"SELECT count(*) FROM {what.replace('-', '_')} WHERE organization_id = $1", team.id
+    )
+
+
+@pytest.mark.parametrize("what", HANDED_OUT)
+async def test_a_secret_is_handed_out_again_to_the_same_request_and_lies_nowhere(client, team, superuser, what) -> None:
+    _, _, other, field = HANDED_OUT[what]
+    first, again = await make(client, team, what), await make(client, team, what)
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content), first.text
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await rows(superuser, team, what) == 1
+    assert (await make(client, team, what, **other)).status_code == 422
+    assert await rows(superuser, team, what) == 1
+    secret = first.json()[field]
+    kept = await superuser.fetch("SELECT body, k::text AS whole FROM idempotency_keys AS k WHERE status = 201")
+    assert not [row for row in kept if secret.encode() in row["body"] or secret in row["whole"]]
+
+
+async def test_a_link_that_resets_a_password_is_made_once(client, team, superuser) -> None:
+    address = f"/api/v1/users/{team.editor.id}/password-reset"
+    headers = {**team.org_admin.headers, "Idempotency-Key": "key-1"}
+    first, again = [await client.post(address, headers=headers) for _ in range(2)]
+    assert (first.status_code, again.content) == (201, first.content)
+    made = "SELECT count(*) FROM password_resets WHERE user_id = $1"
+    assert await superuser.fetchval(made, team.editor.id) == 1
+    body = {"token": again.json()["token"], "new_password": "seven purple horses on a roof"}
+    assert (await client.post("/api/v1/auth/password-reset", json=body)).status_code == 204
+
+
+async def test_whoever_visits_another_organization_creates_once_there_too(client, team, strangers, superuser) -> None:
+    visit = {"X-Tallywire-Organization": str(strangers.id), "Idempotency-Key": "key-1"}
+    headers = {**team.super_admin.headers, **visit}
+    body = {"email": "new@strangers.example", "role": "viewer"}
+    first, again = [await client.post("/api/v1/invitations", json=body, headers=headers) for _ in range(2)]
+    assert (first.status_code, again.content) == (201, first.content)
+    assert await rows(superuser, strangers, "invitations") == 1
+
+
+@pytest.fixture
+def without_keys(app) -> Iterator[None]:
+    """No key that could encrypt anything."""
+    doors = app.state.doors
+    app.state.doors = replace(doors, vault=Vault(SecretStr("")))
+    yield
+    app.state.doors = doors
+
+
+@pytest.mark.usefixtures("without_keys")
+async def test_where_nothing_can_be_encrypted_a_secret_is_handed_out_without_a_key_only(
+    client, team, superuser
+) -> None:
+    refused = await make(client, team, "invitations")
+    assert (refused.status_code, "TALLYWIRE_ENCRYPTION_KEYS" in refused.json()["detail"]) == (409, True)
+    assert await rows(superuser, team, "invitations") == 0
+    body = HANDED_OUT["invitations"][1]
+    answer = await client.post("/api/v1/invitations", json=body, headers=team.org_admin.headers)
+    assert answer.status_code == 201
+
+
+ONCE_ANYWAY = {
+    "/api/v1/invitations/accept": "its link is good once, and nobody is signed in",
+    "/api/v1/me/second-factor": "again it makes the secret anew, in place of the one before",
+}
+
+
+def test_every_creation_takes_a_key_or_is_once_anyway() -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    creations = {path for path, methods in paths.items() if "201" in methods.get("post", {}).get("responses", {})}
+    keyed = {
+        path
+        for path in creations
+        if "Idempotency-Key" in [one["name"] for one in paths[path]["post"].get("parameters", ())]
+    }
+    assert creations - keyed == ONCE_ANYWAY.keys()
