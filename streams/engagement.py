@@ -16,7 +16,7 @@ import structlog
 
 from streams import accounts, envelopes
 from streams.accounts import Account
-from streams.buckets import MAX_BYTES, Buckets
+from streams.buckets import MAX_BYTES, Buckets, Counted
 from streams.doors import Doors
 from streams.findings import Finding, found, payload
 from streams.messages import Message
@@ -98,9 +98,8 @@ class EngagementProcessor:
         fresh = int(counted.fresh.sum())
         rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
         await self._ledger.insert(rows)
-        changed = updates(counted, self._platforms, self._doors.now())
         aggregated = self._ledger.aggregate(counted, self._counters.generation)
-        _, lost = await asyncio.gather(aggregated, self._advance(changed, reached))
+        _, (changed, lost) = await asyncio.gather(aggregated, self._project(counted, reached))
         await self._repair(lost)
         self._pending |= found(counted, changed)
         counts = await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
@@ -108,8 +107,12 @@ class EngagementProcessor:
         EVENTS_STORED.inc(fresh)
         EVENTS_DUPLICATE.inc(len(counted.fresh) - fresh)
 
+    async def _project(self, counted: Counted, reached: dict[int, int]) -> tuple[dict[int, Update], list[int]]:
+        """Bring the counters what changed; answers that, and the partitions of which Redis has lost something."""
+        changed = updates(counted, self._platforms, await self._counters.now_s())
+        return changed, await self._advance(changed, reached)
+
     async def _advance(self, changed: dict[int, Update], reached: dict[int, int]) -> list[int]:
-        """Move the counters on; answers the partitions of which Redis has lost something."""
         answers = await asyncio.gather(
             *(
                 self._counters.advance(partition, self._written[partition], reached[partition], update)
@@ -122,7 +125,7 @@ class EngagementProcessor:
 
     async def _repair(self, partitions: Iterable[int]) -> None:
         to = {partition: self._written[partition] for partition in partitions}
-        await repair(self._ledger, self._counters, self._platforms, to, self._doors.now)
+        await repair(self._ledger, self._counters, self._platforms, to)
 
     async def _report(self, findings: list[Finding]) -> None:
         command = Command(

@@ -5,7 +5,7 @@ holds figures from before a recount, everything is built beside what readers see
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -27,9 +27,7 @@ _PIECES_A_PAGE: Final = 20_000
 _log = structlog.stdlib.get_logger("streams.repair")
 
 
-async def repair(
-    ledger: Ledger, counters: Counters, platforms: Platforms, to: Mapping[int, int], now: Callable[[], float]
-) -> None:
+async def repair(ledger: Ledger, counters: Counters, platforms: Platforms, to: Mapping[int, int]) -> None:
     """Bring each partition from where its counters stand to a position.
 
     Another worker that moves them meanwhile is let go first, and what is then still missing is brought.
@@ -37,23 +35,23 @@ async def repair(
     while behind := await _behind(counters, to):
         foreign = {of: seen for of, seen in behind.items() if position_in(seen)[0] != counters.generation}
         if foreign:
-            await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()}, now())
+            await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()})
         for of in behind.keys() - foreign.keys():
             contents = await ledger.contents_since(of, position_in(behind[of])[1])
             if len(contents) > _PIECES_A_SCRIPT:
-                await rebuild(ledger, counters, platforms, {of: (behind[of], to[of])}, now())
+                await rebuild(ledger, counters, platforms, {of: (behind[of], to[of])})
             else:
-                await _catch_up(ledger, counters, platforms, of, behind[of], to[of], contents, now())
+                await _catch_up(ledger, counters, platforms, of, behind[of], to[of], contents)
 
 
 async def rebuild(
-    ledger: Ledger, counters: Counters, platforms: Platforms, moves: Mapping[int, tuple[str, int]], now_s: float
+    ledger: Ledger, counters: Counters, platforms: Platforms, moves: Mapping[int, tuple[str, int]]
 ) -> set[int]:
     """Build partitions' counters anew and switch to them: partition -> where they stand, and where they are whole then.
 
     Answers the partitions that no longer stood there, or of which Redis lost what was built; nothing was changed there.
     """
-    contents, token = await ledger.contents(), new_token()
+    now_s, contents, token = await counters.now_s(), await ledger.contents(), new_token()
     built = dict.fromkeys(moves, 0)
     _log.info("rebuilding", partitions=sorted(moves), pieces=len(contents))
     writing: Iterable[asyncio.Task[None]] = ()
@@ -83,13 +81,13 @@ async def _behind(counters: Counters, to: Mapping[int, int]) -> dict[int, str]:
 
 
 async def _catch_up(
-    ledger: Ledger, counters: Counters, platforms: Platforms, of: int, seen: str, to: int, contents: Words, now_s: float
+    ledger: Ledger, counters: Counters, platforms: Platforms, of: int, seen: str, to: int, contents: Words
 ) -> None:
     _log.info("repairing", partition=of, pieces=len(contents))
-    update = Update()
+    update, since = Update(), watched_from(await counters.now_s())
     for at in range(0, len(contents), _PIECES_A_QUESTION):
         part = contents[at : at + _PIECES_A_QUESTION]
-        found = _updates(platforms, part, await ledger.figures_of(part, watched_from(now_s))).get(of, Update())
+        found = _updates(platforms, part, await ledger.figures_of(part, since)).get(of, Update())
         update.totals |= found.totals
         for minute, pieces in found.minutes.items():
             update.minutes[minute] |= pieces

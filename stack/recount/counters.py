@@ -1,7 +1,6 @@
 """Redis: every partition's counters built anew from the aggregates, beside the old ones, and switched."""
 
 import asyncio
-import time
 
 from stack.recount.aggregates import Aggregates
 from streams.envelopes import Platforms
@@ -26,4 +25,4 @@ async def recount(aggregates: Aggregates, ledger: Ledger, platforms: Platforms, 
         await asyncio.to_thread(aggregates.catch_up)
         whole = {of: max(stored[of], min(position_in(text)[1], reached[of])) for of, text in seen.items()}
         moves = {of: (text, whole[of]) for of, text in seen.items()}
-        left = await rebuild(ledger, counters, platforms, moves, time.time()) if moves else set()
+        left = await rebuild(ledger, counters, platforms, moves) if moves else set()

@@ -106,6 +106,12 @@ class Counters:
         """A position of this generation as Redis has it."""
         return position_text(position, self.generation)
 
+    async def now_s(self) -> float:
+        """Unix seconds by Redis's clock, which alone decides which minutes are kept: a worker whose own clock is wrong
+        would leave some out."""
+        seconds, microseconds = await until_done("redis", self._client.time)
+        return float(seconds + microseconds / 1e6)
+
     async def held(self, of: int) -> str:
         """Up to where a partition's counters are whole, as text; NOTHING where Redis was emptied."""
         return _text(await until_done("redis", lambda: self._client.get(position_key(of))))

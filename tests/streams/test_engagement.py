@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 import pyarrow as pa
@@ -17,7 +18,8 @@ from wire.events import KINDS
 from wire.topics import EVENTS
 
 EPOCH = 1_780_000_000
-NOW_MS = 1_800_000_000_000
+NOW_MS = int(time.time()) // 60 * 60_000
+"""Redis decides by its own clock which minutes it keeps."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,23 @@ async def test_crashes_zombies_duplicates_and_a_redis_emptied_or_turned_back_cha
                 of_minute = await counters_of(doors, counters.minute_key(mine, minute), piece)
                 assert of_minute[platform, kind] == (count, robots, value)
         assert await counters_of(doors, counters.totals_key(mine), piece) == totals
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600, 10 * 24 * 3600])
+async def test_a_worker_whose_clock_is_wrong_leaves_out_no_minute(doors: Doors, ahead_s: int) -> None:
+    organization, content = uuid4(), UUID(int=7)
+    partition, piece = ids.partition(content, EVENTS.partitions), counters.piece_field(organization, content)
+    first, second = (Event(content, ids.id_at(NOW_MS - 720_000, n), "view", "web", robot=False, value=0) for n in "ab")
+    worker = await begin(doors, {partition: 0})
+    await worker.process([message(organization, partition, 0, [first])])
+    awry = await begin(replace(doors, now=lambda: time.time() + ahead_s), {partition: 0})
+    await awry.process([message(organization, partition, 0, [first]), message(organization, partition, 1, [second])])
+
+    minute = counters.minute_key(partition, NOW_MS // 60_000 - 12)
+    assert await counters_of(doors, minute, piece) == {("web", "view"): (2, 0, 0)}
+    await doors.redis.flushdb()
+    await begin(replace(doors, now=lambda: time.time() + ahead_s), {partition: 2})
+    assert await counters_of(doors, minute, piece) == {("web", "view"): (2, 0, 0)}
 
 
 async def test_an_envelope_that_does_not_decode_is_set_aside_and_the_next_is_counted(doors: Doors) -> None:
