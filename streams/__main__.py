@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import faust
+import pyarrow as pa
 import redis.asyncio
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
@@ -63,6 +64,9 @@ class _Shared:
 def main() -> None:
     """Work until SIGTERM or SIGINT; exit 70 means that a processor failed and wants to be started again."""
     memory.keep()
+    pa.set_memory_pool(
+        pa.system_memory_pool()
+    )  # Arrow's own would give back between two flushes what each of them needs
     log = telemetry.start("streams")
     mine = settings()
     mine.state_dir.mkdir(parents=True, exist_ok=True)
@@ -83,6 +87,7 @@ def main() -> None:
     ]
     app = build(mine, runners, on_assigned=ready.touch, on_stopped=shared.close, broker_answers=shared.epoch)
     log.info("starting", worker=mine.worker_name)
+    memory.look_seldom()
     worker = faust.Worker(app, loop=loop, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     sys.exit(worker.execute_from_commandline())
 

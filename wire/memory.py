@@ -5,6 +5,7 @@ quarter of a worker's time; and it would keep a heap for each thread, though onl
 """
 
 import ctypes
+import gc
 import sys
 from typing import Final
 
@@ -12,6 +13,17 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
 _OPTIONS: Final = {_ARENA_MAX: 1, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 1 << 30}
+
+
+_NEW_OBJECTS: Final = 50_000
+
+
+def look_seldom() -> None:
+    """Call it when everything is imported: Python does not look for garbage in what is there already, and in what comes
+    only after so many objects. Batches are lists of thousands, and looking through them is for nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
 
 
 def keep() -> None:

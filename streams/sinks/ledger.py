@@ -17,6 +17,7 @@ from streams.cells import Figures
 from streams.envelopes import Platforms
 from streams.index import Index, Words
 from streams.retry import until_done
+from streams.sinks import native
 from streams.sql import question
 from wire.errors import Transient
 from wire.events import KINDS
@@ -102,7 +103,7 @@ class Ledger:
         """Store events. The same again is one row: the first position wins."""
         if len(rows):
             await until_done(
-                "ledger", lambda: asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_events", rows)
+                "ledger", lambda: asyncio.to_thread(native.insert, self._clickhouse, "engagement_events", rows)
             )
 
     async def aggregate(self, counted: Counted, generation: int) -> None:
@@ -114,7 +115,7 @@ class Ledger:
 
         async def insert() -> None:
             try:
-                await asyncio.to_thread(self._clickhouse.insert_arrow, "engagement_minutes", rows)
+                await asyncio.to_thread(native.insert, self._clickhouse, "engagement_minutes", rows)
             except DatabaseError as error:
                 if error.code != VIOLATED_CONSTRAINT:
                     raise
