@@ -54,7 +54,7 @@ async def _work() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring PostgreSQL to the newest shape, as the owner."""
+    """Bring PostgreSQL to the newest shape, as the owner, and stored bodies to what readers get of them."""
     from api.migrate import migrate as bring_up
 
     telemetry.start("api")

@@ -25,11 +25,17 @@ async def append(
 
     `organization_id` names another one, which the transaction must be confined to.
     """
-    values = {
-        "organization": organization_id or caller.organization_id,
-        "actor": caller.id,
-        "action": action,
-        "subject": subject,
-        "details": json.dumps(details),
-    }
-    await session.execute(_APPEND, values)
+    await write(session, organization_id or caller.organization_id, caller.id, action, subject, details)
+
+
+async def write(
+    session: AsyncSession,
+    organization_id: UUID,
+    actor_id: UUID | None,
+    action: str,
+    subject: UUID | None,
+    details: Mapping[str, object],
+) -> None:
+    """Add an entry to the trail of the transaction's organization; without an actor, it was Tallywire itself."""
+    values = {"organization": organization_id, "actor": actor_id, "action": action, "subject": subject}
+    await session.execute(_APPEND, {**values, "details": json.dumps(details)})

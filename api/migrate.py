@@ -1,10 +1,12 @@
-"""Bring PostgreSQL to the newest shape."""
+"""Bring PostgreSQL to the newest shape, and what is stored in it to what readers get."""
 
+import asyncio
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
+from api.content.cleaning import clean_stored
 from wire.settings import Settings
 
 
@@ -17,3 +19,4 @@ def migrate(settings: Settings) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["settings"] = settings
     command.upgrade(config, "head")
+    asyncio.run(clean_stored(settings))

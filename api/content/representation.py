@@ -12,7 +12,7 @@ from api.content.models import Content
 from api.content.rich_text import clean
 from api.content.schemas import ContentResponse
 
-COLUMNS: Final = tuple(ContentResponse.model_fields)
+COLUMNS: Final = tuple(name for name in ContentResponse.model_fields if name != "shown_cleaned")
 _encoder = msgspec.json.Encoder()
 
 
@@ -22,7 +22,8 @@ def fields_of(row: Mapping[str, Any] | Content) -> dict[str, Any]:
         fields = {name: getattr(row, name) for name in COLUMNS}
     else:
         fields = {name: row[name] for name in COLUMNS}
-    return {**fields, "body": clean(fields["body"])}
+    body = clean(fields["body"])
+    return {**fields, "body": body, "shown_cleaned": body != fields["body"]}
 
 
 def encoded(value: object) -> bytes:

@@ -3,7 +3,10 @@
 What is stored is what the sanitizer made, so the hash that is approved is of the text that readers get.
 """
 
-from typing import Annotated, Final
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
 import nh3
 from pydantic import AfterValidator
@@ -66,14 +69,18 @@ _ATTRIBUTES: Final = {
     "th": {"colspan", "rowspan", "scope"},
     "td": {"colspan", "rowspan"},
 }
-_cleaner: Final = nh3.Cleaner(
-    tags=set(_TEXT),
-    clean_content_tags={"script", "style"},
-    attributes=_ATTRIBUTES,
-    url_schemes={"http", "https", "mailto"},
-    link_rel="noopener noreferrer",
-    strip_comments=True,
-)
+_RULES: Final[dict[str, Any]] = {
+    "tags": set(_TEXT),
+    "clean_content_tags": {"script", "style"},
+    "attributes": _ATTRIBUTES,
+    "url_schemes": {"http", "https", "mailto"},
+    "link_rel": "noopener noreferrer",
+    "strip_comments": True,
+}
+_cleaner: Final = nh3.Cleaner(**_RULES)
+_named: Final = json.dumps([version("nh3"), _RULES], default=sorted, sort_keys=True)
+CLEANER: Final = hashlib.sha256(_named.encode()).hexdigest()
+"""Names the rules and the release that applies them: with another, what is stored is compared anew."""
 
 
 def clean(html: str) -> str:

@@ -118,6 +118,9 @@ class ContentResponse(BaseModel):
     created_at: datetime
     updated_at: datetime
     revision: int = Field(description="1 for a new piece, one more with every change")
+    shown_cleaned: bool = Field(
+        description="true where the text that was published holds what the allow-list does not: `body` is without it"
+    )
 
 
 class ContentListResponse(BaseModel):

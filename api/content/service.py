@@ -85,14 +85,26 @@ async def read(reads: Reads, reader: Reader, content_id: UUID) -> Mapping[str, A
     return row
 
 
+async def revise(session: AsyncSession, piece: Content, author_id: UUID) -> None:
+    """Make the text that a piece was just given its next revision.
+
+    Approvals are of the revision before, so they are void, and the piece is a draft again.
+    """
+    piece.revision += 1
+    piece.updated_at = func.clock_timestamp()
+    piece.status, piece.compliance_status = ContentStatus.DRAFT, ComplianceStatus.PENDING
+    piece.publish_problem = piece.scheduled_at = None
+    await session.flush()
+    await approvals.void(session, piece.id)
+    await revisions.record(session, [piece.id], author_id)
+
+
 async def update(
     session: AsyncSession, caller: User, content_id: UUID, request: ContentUpdateRequest, **details: object
 ) -> Content:
     """The next revision of a piece, and its `content.updated`. Raises NotFound, Forbidden, Conflict.
 
     `details` go into the audit trail.
-
-    Approvals are of the revision before, so they are void, and the piece is a draft again.
     """
     require(caller, Permission.EDIT_OWN_CONTENT)
     piece = await find(session, caller, content_id, to_change=True)
@@ -104,13 +116,7 @@ async def update(
         )
     for name, value in request.changes().items():
         setattr(piece, name, value)
-    piece.revision += 1
-    piece.updated_at = func.clock_timestamp()
-    piece.status, piece.compliance_status = ContentStatus.DRAFT, ComplianceStatus.PENDING
-    piece.publish_problem = piece.scheduled_at = None
-    await session.flush()
-    await approvals.void(session, piece.id)
-    await revisions.record(session, [piece.id], caller.id)
+    await revise(session, piece, caller.id)
     await audit.append(session, caller, "content.updated", piece.id, {"revision": piece.revision, **details})
     await outbox.append(session, [event_of(piece, "content.updated", caller.id, piece.updated_at)])
     return piece

@@ -11,7 +11,8 @@ from api import audit, outbox
 from api.approvals import service as approvals
 from api.auth.rules import require
 from api.content.models import Content, ContentStatus
-from api.content.service import event_of, find
+from api.content.rich_text import clean
+from api.content.service import event_of, find, revise
 from api.content.states import TRANSITIONS, VOIDING, Action, check
 from api.errors import Invalid
 from api.users.models import User
@@ -54,6 +55,10 @@ async def take(
         details["scheduled_at"] = at.isoformat() if at else None
     elif line.to is not ContentStatus.APPROVED:
         piece.scheduled_at = None
+    if action is Action.RESTORE and (cleaned := clean(piece.body)) != piece.body:
+        piece.body = cleaned
+        await revise(session, piece, caller.id)
+        details["revision"] = piece.revision
     piece.status, piece.compliance_status = line.to, line.compliance or piece.compliance_status
     piece.updated_at = func.clock_timestamp()
     await session.flush()

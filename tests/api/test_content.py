@@ -50,6 +50,7 @@ async def test_a_new_piece_is_a_draft_with_every_field_of_the_seed(client, team)
         "publish_problem": None,
         "engagement_stats": {},
         "revision": 1,
+        "shown_cleaned": False,
     }
 
 
