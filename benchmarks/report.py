@@ -122,12 +122,14 @@ def _latency(row: Told) -> list[str]:
 def _reads(row: Told) -> list[str]:
     runs = row["contenders"][0]["runs"]
     lines = [f"{runs[0]['pieces']:,} pieces in 100 organizations, four connections, one process of the API.", ""]
-    lines += ["| asked for | p50 | p99 | answers per CPU second of the API |", "|---|--:|--:|--:|"]
+    lines += ["| asked for | p50 | p99 | answers per CPU second of the API | PostgreSQL's CPU, each |"]
+    lines += ["|---|--:|--:|--:|--:|"]
     for name in runs[0]["parts"]:
         parts = [run["parts"][name] for run in runs]
         p50, p99 = (statistics.median(part[key] for part in parts) for key in ("p50_ms", "p99_ms"))
         rates = statistics.median(part["requests"] / part["cpu_seconds"] for part in parts)
-        lines.append(f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {rates:,.0f} |")
+        of_postgres = statistics.median(part["postgres_cpu_seconds"] / part["requests"] for part in parts) * 1000
+        lines.append(f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {rates:,.0f} | {of_postgres:.1f} ms |")
     return lines
 
 

@@ -83,14 +83,27 @@ CLEANER: Final = hashlib.sha256(_named.encode()).hexdigest()
 """Names the rules and the release that applies them: with another, what is stored is compared anew."""
 
 
+MOST_REMEMBERED: Final = 50_000
+_known_clean: Final[set[bytes]] = set()
+"""SHA-256 of texts that the sanitizer, as it is in this process, has left as they were."""
+
+
 def clean(html: str) -> str:
     """The allowed part of a rich text, well-formed; the same again for what it made itself.
 
-    Text without `<` and `&` is nothing but text and comes back as it is.
+    Text without `<` and `&` is nothing but text and comes back as it is, and so does what was found clean before.
     """
     if "<" not in html and "&" not in html and "\r" not in html:
         return html
-    return _cleaner.clean(html)
+    digest = hashlib.sha256(html.encode("utf-8", "surrogatepass")).digest()
+    if digest in _known_clean:
+        return html
+    cleaned: str = _cleaner.clean(html)
+    if cleaned == html:
+        if len(_known_clean) >= MOST_REMEMBERED:
+            _known_clean.clear()
+        _known_clean.add(digest)
+    return cleaned
 
 
 RichText = Annotated[str, AfterValidator(clean)]

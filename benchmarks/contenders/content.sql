@@ -1,4 +1,5 @@
--- Content to be read: {pieces} pieces in {organizations} organizations, ten people in each, bodies of 120 words of 5,000 texts.
+-- Content to be read: {pieces} pieces in {organizations} organizations, ten people in each, bodies of 120 words in
+-- four paragraphs, of 5,000 texts.
 -- Straight into the tables, as a superuser without triggers; the words are those that the trigger would have kept.
 SET session_replication_role = replica;
 SET maintenance_work_mem = '512MB';
@@ -13,7 +14,8 @@ FROM organizations AS o JOIN users AS u ON u.organization_id = o.id WHERE o.slug
 -- Words as in a language: few are common, most are rare; `word1` is in every text
 CREATE TEMP TABLE texts AS
 SELECT n, body, setweight(to_tsvector('english', body), 'B') AS words FROM (
-    SELECT n, 'word1 ' || string_agg('word' || 1 + floor(5000 * power(random(), 3) + 0 * k)::int, ' ') AS body
+    SELECT n, '<p>word1 ' || string_agg(CASE WHEN k % 30 = 0 THEN '</p><p>' ELSE '' END || 'word'
+                                        || 1 + floor(5000 * power(random(), 3) + 0 * k)::int, ' ' ORDER BY k) || '</p>' AS body
     FROM generate_series(1, 5000) AS n, generate_series(1, 119) AS k GROUP BY n) AS made;
 CREATE TEMP TABLE pieces AS
 SELECT n, uuidv7(interval '1 second' * (n - {pieces})) AS id, (SELECT now()) - interval '1 second' * ({pieces} - n) AS at

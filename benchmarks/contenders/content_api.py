@@ -2,7 +2,7 @@
 
 The content is made once for all runs. Then each kind of request is sent over four connections for some seconds, each
 time of another organization: how long the answers took, and how many the API gave for each second of its own CPU; it
-has one process. PostgreSQL's CPU is not in that figure, but it is in the times, and so is the load's.
+has one process. PostgreSQL's CPU is told beside it, of the processes that serve the API; the load's is in the times.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -122,21 +122,31 @@ async def ready(port: int) -> None:
                 return
 
 
+async def backends(urls: dict[str, str]) -> list[int]:
+    """PostgreSQL's processes that serve the API."""
+    role = urlsplit(urls[environment.variable("postgres_app_url")]).username
+    owner = await asyncpg.connect(urls[environment.variable("postgres_url")])
+    rows = await owner.fetch("SELECT pid FROM pg_stat_activity WHERE usename = $1", role)
+    await owner.close()
+    return [row["pid"] for row in rows]
+
+
 async def measured(told: dict[str, Any], pid: int, port: int, tokens: Tokens, houses: list[Any]) -> dict[str, Any]:
-    """By kind of request: percentiles in milliseconds, and answers for each second of the API's CPU."""
+    """By kind of request: percentiles in milliseconds, and the CPU of the API and of PostgreSQL."""
     await ready(port)
     parts: dict[str, Any] = {}
     kinds: dict[str, dict[str, Any] | None] = {"one piece": None, **questions(told["pieces"], datetime.now(UTC))}
     for name, asked in kinds.items():
         wanted = requests(houses, tokens, asked)
         await sent(port, wanted, told["seconds"] / 4)
-        before = cpu_seconds([pid])
+        serving = await backends(told["environment"])
+        before, of_postgres = cpu_seconds([pid]), cpu_seconds(serving)
         took = await sent(port, wanted, told["seconds"])
-        cpu = cpu_seconds([pid]) - before
         p50, p99 = (float(np.percentile(took, percent) * 1000) for percent in (50, 99))
         parts[name] = {
             "requests": len(took),
-            "cpu_seconds": cpu,
+            "cpu_seconds": cpu_seconds([pid]) - before,
+            "postgres_cpu_seconds": cpu_seconds(serving) - of_postgres,
             "wall_seconds": told["seconds"],
             "p50_ms": p50,
             "p99_ms": p99,

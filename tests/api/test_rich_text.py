@@ -130,3 +130,9 @@ async def test_what_came_in_past_the_door_does_not_go_out(client, team, superuse
     shown = await client.get(f"/api/v1/content/{piece}", headers=team.viewer.headers)
     listed = await client.get("/api/v1/content", headers=team.viewer.headers)
     assert [shown.json()["body"], listed.json()["items"][0]["body"]] == ["<p>x</p>", "<p>x</p>"]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_what_was_seen_before_is_cleaned_like_the_first_time(payload) -> None:
+    first = clean(payload)
+    assert [clean(payload), clean(first), clean(first)] == [first] * 3
