@@ -61,7 +61,8 @@ _TEXT: Final = frozenset(
         "time",
     ]
 )
-_ATTRIBUTES: Final = {
+_ATTRIBUTES: Final[dict[str, set[str]]] = {
+    "*": set(),  # otherwise the sanitizer's own: lang and title
     "a": {"href", "title"},
     "img": {"src", "alt", "title", "width", "height"},
     "abbr": {"title"},

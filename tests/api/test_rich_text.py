@@ -48,6 +48,7 @@ PAYLOADS = [
     "<a href='https://ok.example/?a=1&b=2\"onmouseover=alert(1)'>x</a>",
     "<textarea><img title='</textarea><img src=x onerror=alert(1)>'>",
     "<select><option><style></option></select><img src=x onerror=alert(1)></style>",
+    "<p title='what is not listed for it' lang=en>x</p>",
 ]
 
 
