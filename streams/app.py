@@ -20,6 +20,7 @@ from faust.types import TP
 from mode import CrashingSupervisor
 
 from streams import freshness
+from streams.lead import Lead
 from streams.runner import Runner
 from wire.kafka import bootstrap
 from wire.settings import Settings
@@ -36,11 +37,9 @@ _log = structlog.stdlib.get_logger("streams.app")
 
 
 class PromptThread(driver.AIOKafkaConsumerThread):
-    """Fetches without Faust's wait, which is no setting of its; and takes a group's lead where nobody has it."""
+    """Fetches without Faust's wait, which is no setting of its, and can take its group's lead."""
 
-    takes_the_lead = False
-    """at the next join: Tansu keeps a leader that left while the group was forming, and waits for it for ever. Whoever
-    asks as that member has the lead. Apache Kafka does not know it any more, and gives a new id."""
+    lead: Lead
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         made = super()._create_worker_consumer(transport)
@@ -50,24 +49,7 @@ class PromptThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Listen to who leads."""
         await super().on_start()
-        group = cast("Any", self._consumer)._coordinator  # noqa: SLF001  # no other way to it
-        send, rejoin = group._send_req, group._do_rejoin_group  # noqa: SLF001
-        leader = ""
-
-        async def heard(request: Any) -> Any:
-            nonlocal leader
-            response = await send(request)
-            leader = getattr(response, "leader_id", leader)
-            return response
-
-        async def joined(subscription: Any) -> Any:
-            if self.takes_the_lead and leader:
-                _log.warning("nobody leads the group; taking the lead", leader=leader)
-                group.member_id = leader
-            self.takes_the_lead = False
-            return await rejoin(subscription)
-
-        group._send_req, group._do_rejoin_group = heard, joined  # noqa: SLF001
+        self.lead = Lead(self._consumer)
 
 
 class FencedConsumer(driver.Consumer):
@@ -172,7 +154,7 @@ class Streams(faust.App):
 
     def take_the_lead(self) -> None:
         """At the next join, where there is one."""
-        cast("Any", self.consumer)._thread.takes_the_lead = True  # noqa: SLF001  # its own thread has the group
+        cast("Any", self.consumer)._thread.lead.wanted = True  # noqa: SLF001  # its own thread has the group
 
     def _as_of(self) -> dict[int, int | None]:
         consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on
