@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -54,13 +55,21 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     refusal: Refusal
-    if any(unreadable(one, request.headers.get("content-type", "")) for one in found):
+    if takes_form(request) and "form" not in request.headers.get("content-type", "form"):
+        refusal = Malformed("the body must be a form, sent as Content-Type: application/x-www-form-urlencoded")
+    elif any(unreadable(one, request.headers.get("content-type", "")) for one in found):
         refusal = Malformed("the body must be JSON, sent as Content-Type: application/json")
     elif request.method == "POST" and all(one["loc"][0] == "body" for one in found):
         refusal = Invalid("the body is not valid; errors says where", errors=places(found))
     else:
         refusal = Malformed("the request is not valid; errors says where", errors=places(found))
     return refused(refusal, request.state.request_id)
+
+
+def takes_form(request: Request) -> bool:
+    """Whether the request's route takes a form and no JSON."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return isinstance(getattr(body, "field_info", None), Form)
 
 
 def unreadable(error: dict[str, Any], content_type: str) -> bool:
@@ -73,7 +82,10 @@ def unreadable(error: dict[str, Any], content_type: str) -> bool:
 def places(errors: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Where and what, for the first 50 errors: `body.title`, `String should have at most 200 characters`."""
     return [
-        {"at": ".".join(str(step)[:100] for step in error["loc"]), "message": str(error["msg"])}
+        {
+            "at": ".".join(str(step)[:100] for step in error["loc"]),
+            "message": str(error["msg"]).removeprefix("Value error, "),
+        }
         for error in errors[:50]
     ]
 

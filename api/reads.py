@@ -57,7 +57,7 @@ class Reads:
         except wire.postgres.TRANSIENT as error:
             raise Unavailable("the database does not answer; try again") from error
         if not found:
-            raise Unauthenticated("this sign-in is over: the user or the session is no longer active")
+            raise Unauthenticated("this sign-in is over: the user or the session is no longer active; sign in again")
         return found
 
     async def close(self) -> None:

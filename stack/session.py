@@ -52,6 +52,7 @@ def _answer(client: httpx2.Client, method: str, path: str, **more: Any) -> httpx
 def _detail(answer: httpx2.Response) -> str:
     try:
         problem = answer.json()
-        return str(problem.get("detail") or problem.get("title") or problem)
+        where = "".join(f"; {error['at']}: {error['message']}" for error in problem.get("errors", ()))
+        return str(problem.get("detail") or problem.get("title") or problem) + where
     except (ValueError, AttributeError):
         return answer.text[:300]

@@ -1,7 +1,7 @@
 """The caller of a request: first the token, then one transaction confined to its organization, then the user in it."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -20,6 +20,11 @@ from api.users.models import User
 
 TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address, not a secret
 READING = frozenset({"GET", "HEAD"})
+ELSEWHERE: Final = {
+    "twk_": "this is a write key, which only sends events to the collector; here take an access token or an API key",
+    "twr_": "this is a refresh token: exchange it for an access token at POST /api/v1/auth/refresh",
+}
+"""Secrets of ours that are good for something else, by how they begin."""
 bearer = OAuth2PasswordBearer(
     tokenUrl=TOKEN_PATH,
     auto_error=False,
@@ -44,6 +49,8 @@ async def signed(
     """What the request proves of its caller."""
     if not token:
         raise Unauthenticated("this needs an access token: Authorization: Bearer ...")
+    if elsewhere := ELSEWHERE.get(token[:4]):
+        raise Unauthenticated(elsewhere)
     asking = read_secret(API_KEY, token) if token.startswith(API_KEY) else doors.tokens.read(token)
     if organization_id is None:
         return asking

@@ -37,11 +37,15 @@ def new_secret(prefix: str, organization_id: UUID, random: Callable[[int], bytes
 
 
 def read_secret(prefix: str, secret: str) -> Held:
-    """Where to look for a secret. Raises Unauthenticated for what cannot be one."""
+    """Where to look for a secret. Raises Unauthenticated for what cannot be one, as where it was not copied whole."""
     try:
         whole = base64.b64decode(secret.removeprefix(prefix).encode("ascii"), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
         whole = b""
     if not secret.startswith(prefix) or len(whole) != ID_BYTES + RANDOM_BYTES:
-        raise Unauthenticated(f"this is not a secret that begins with {prefix}")
+        long = len(new_secret(prefix, UUID(int=0)))
+        raise Unauthenticated(
+            f"this cannot be right: it begins with {prefix} and has {long} characters; was all of it copied? Of a link "
+            "it is what stands after the #"
+        )
     return Held(UUID(bytes=whole[:ID_BYTES]), hash_of(secret))

@@ -46,7 +46,9 @@ async def signed_in(session: AsyncSession, asking: Asking) -> User:
         return asking.visitor
     user = await (_of_key(session, asking) if isinstance(asking, Held) else _of_token(session, asking))
     if user is None or user.status is not UserStatus.ACTIVE:
-        raise Unauthenticated("this sign-in is over: the user, the session or the key is no longer active")
+        raise Unauthenticated(
+            "this sign-in is over: the user, the session or the key is no longer active; sign in again"
+        )
     return user
 
 

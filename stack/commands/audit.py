@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -17,9 +17,11 @@ from api.audit_chain import Broken, Chain, Head, Stored
 from stack import environment
 from stack.commands.options import Data
 from stack.errors import Refused
+from wire.errors import Transient
 from wire.settings import Settings
 
-app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app = typer.Typer(help="The audit trail: who did what, in chains that tell of any change.", no_args_is_help=True)
+AWAY: Final = (Transient, *wire.postgres.TRANSIENT)
 Noted = Mapping[UUID, Mapping[int, str]]
 """organization -> sequence -> hash, as they were noted outside."""
 
@@ -31,15 +33,20 @@ _HEAD: Final = "SELECT sequence, hash FROM audit_heads WHERE organization_id = $
 _ENTRIES: Final = "SELECT sequence, hash, entry FROM audit_entries WHERE organization_id = $1 ORDER BY sequence"
 
 
+def readable(help_: str) -> Any:
+    """An option that names a file which is there."""
+    return typer.Option(help=help_, exists=True, dir_okay=False, readable=True)
+
+
 @app.callback()
 def trail() -> None:
-    """The audit trail."""
+    """The audit trail: who did what, in chains that tell of any change."""
 
 
 @app.command()
 def verify(
-    file: Annotated[Path | None, typer.Option(help="an export of a trail, instead of PostgreSQL")] = None,
-    heads: Annotated[Path | None, typer.Option(help="what `audit head` has said before, kept elsewhere")] = None,
+    file: Annotated[Path | None, readable("An export of a trail, instead of PostgreSQL.")] = None,
+    heads: Annotated[Path | None, readable("What `audit head` has said before, kept elsewhere.")] = None,
     data: Data = None,
 ) -> None:
     """Recompute every chain. Exit status 1 where an entry was changed or removed; the first is named.
@@ -51,8 +58,8 @@ def verify(
     noted = read_heads(heads.read_text()) if heads else {}
     try:
         broken = check_file(file, noted) if file else asyncio.run(check(environment.load(data), noted))
-    except wire.postgres.TRANSIENT as error:
-        raise Refused(f"nothing can be said, it cannot be read: {error}") from error
+    except AWAY as error:
+        raise Refused(f"Nothing can be said of the trails: {error}. See `tallywire status`") from error
     for organization_id, first in broken.items():
         console.print(f"organization {organization_id}: entry {first.sequence}: {first.why}")
     if broken:
@@ -66,8 +73,8 @@ def head(data: Data = None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     try:
         rows = asyncio.run(heads_of(environment.load(data)))
-    except wire.postgres.TRANSIENT as error:
-        raise Refused(f"PostgreSQL does not answer: {error}") from error
+    except AWAY as error:
+        raise Refused(f"Nothing can be said of the trails: {error}. See `tallywire status`") from error
     for row in rows:
         console.print(row["organization_id"], row["sequence"], row["hash"])
 

@@ -14,10 +14,13 @@ from api.worker.outbox import audit
 from stack import environment
 from stack.commands.options import Data
 from stack.errors import Refused
+from wire.errors import Transient
 from wire.settings import Settings
 
-app = typer.Typer(help="Commands that wait or are dead.", no_args_is_help=True)
-Id = Annotated[UUID, typer.Argument(help="the command's id, as `list` shows it", show_default=False)]
+ABOUT: Final = "Commands that could not be carried out when they came: see them, try them again, throw them away."
+AWAY: Final = (Transient, *wire.postgres.TRANSIENT)
+app = typer.Typer(help=ABOUT, no_args_is_help=True)
+Id = Annotated[UUID, typer.Argument(help="The command's id, as `list` shows it.", show_default=False, metavar="ID")]
 T = TypeVar("T")
 
 _LIST: Final = """
@@ -32,15 +35,15 @@ INSERT INTO processed_commands (command_id) SELECT id FROM discarded ON CONFLICT
 """
 
 
-@app.callback()
+@app.callback(help=ABOUT)
 def commands() -> None:
-    """Commands that wait or are dead."""
+    """Say what they are about."""
 
 
 @app.command("list")
 def list_them(
-    dead: Annotated[bool, typer.Option("--dead", help="only those that nobody tries again by themselves")] = False,
-    limit: Annotated[int, typer.Option(help="at most so many", min=1)] = 100,
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that nothing tries again by itself.")] = False,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     data: Data = None,
 ) -> None:
     """List them, the oldest first: id, organization, type, what it is about, tries, when next, why."""
@@ -59,19 +62,21 @@ def list_them(
 def replay(id_: Id, data: Data = None) -> None:
     """Have a command tried again now, by the worker that runs."""
     _run(change(environment.load(data), id_, _REPLAY, "command.replayed"))
+    typer.echo("It is tried again now; `tallywire commands list` shows it as long as it has not succeeded.")
 
 
 @app.command()
 def discard(id_: Id, data: Data = None) -> None:
     """Throw a command away: should it be delivered again, it is not carried out."""
     _run(change(environment.load(data), id_, _DISCARD, "command.discarded"))
+    typer.echo("Thrown away.")
 
 
 def _run(doing: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(doing)
-    except wire.postgres.TRANSIENT as error:
-        raise Refused(f"PostgreSQL does not answer: {error}") from error
+    except AWAY as error:
+        raise Refused(f"The commands cannot be reached: {error}. See `tallywire status`") from error
 
 
 async def listed(settings: Settings, dead: bool, limit: int) -> list[Any]:

@@ -36,8 +36,12 @@ app = typer.Typer(
 GIVEN: Final = ("TALLYWIRE_API_URL", "TALLYWIRE_INGESTION_URL", "TALLYWIRE_TOKEN", "TALLYWIRE_WRITE_KEY")
 """An address or credential in the environment is used instead of the local system's."""
 
-ReadableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-ReadableFiles = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True)]
+ReadableFile = Annotated[
+    Path, typer.Argument(help="A CSV file with a header line.", exists=True, dir_okay=False, readable=True)
+]
+ReadableFiles = Annotated[
+    list[Path], typer.Argument(help="Logs, plain or gzip.", exists=True, dir_okay=False, readable=True)
+]
 Source = Annotated[
     str | None, typer.Option(help="What the file is called for ever, whatever its name.", show_default="its name")
 ]

@@ -1,11 +1,10 @@
 """`tallywire keys`: write keys, with which others send events."""
 
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from stack import session
 from stack.commands.options import Data, Json
@@ -36,16 +35,24 @@ def list_(data: Data = None, json: Json = False) -> None:
         typer.echo(msgspec.json.encode(listed).decode())
         return
     keys = listed if isinstance(listed, list) else listed["items"]
-    table = Table("id", "name", "rights", "created", "revoked", box=None, pad_edge=False)
+    rows = [("id", "name", "rights", "created", "revoked")]
     for key in keys:
         rights = ", ".join(key["rights"])
-        table.add_row(key["id"], key["name"], rights, key["created_at"], key.get("revoked_at") or "")
-    Console(highlight=False).print(table)
+        rows.append((key["id"], key["name"], rights, _day(key["created_at"]), _day(key["revoked_at"])))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], data: Data = None) -> None:
+def revoke(
+    key_id: Annotated[UUID, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")], data: Data = None
+) -> None:
     """End a key: what it sends from now on is refused."""
     with session.client(data, session.access_token(data)) as client:
         session.ask(client, "DELETE", f"/write-keys/{key_id}")
     typer.echo("Revoked.")
+
+
+def _day(time: str | None) -> str:
+    return time[:10] if time else ""

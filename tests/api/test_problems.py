@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -168,3 +169,19 @@ async def test_without_a_database_requests_are_503_and_come_again(unreachable, a
 async def test_a_ready_service_says_so(client) -> None:
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_what_people_mix_up_is_told_apart_and_what_to_do_is_said(client, team) -> None:
+    async def said(method: str, path: str, **request: Any) -> str:
+        return str((await client.request(method, f"/api/v1{path}", **request)).json())
+
+    form = {"username": team.editor.email, "password": "correct horse battery staple"}
+    signed = (await client.post("/api/v1/auth/token", data=form)).json()
+    invite = {"email": "nobody", "role": "viewer"}
+    refresh, write_key = signed["refresh_token"], "twk_" + "a" * 43
+    assert "must be a form" in await said("POST", "/auth/token", json=form)
+    assert "'this email address" in await said("POST", "/invitations", json=invite, headers=team.org_admin.headers)
+    for token, hint in ((refresh, "/auth/refresh"), (write_key, "only sends events")):
+        assert hint in await said("GET", "/me", headers={"Authorization": f"Bearer {token}"})
+    link = {"token": "http://web/accept-invitation#twi_" + "a" * 64, "password": "seven purple horses"}
+    assert "begins with twi_ and has 68 characters" in await said("POST", "/invitations/accept", json=link)

@@ -8,12 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import click
 import pytest
+from pydantic import SecretStr
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from stack.__main__ import application
+from stack import environment
+from stack.__main__ import COMMANDS, application
+from stack.errors import Refused
 from stack.folder import LEAST_FREE_BYTES, Folder, space_complaint
+from wire.settings import Settings
+
+VERBS = tuple(COMMANDS)
 
 
 def test_a_taken_port_is_said_and_another_is_kept(small: Any) -> None:
@@ -175,8 +184,38 @@ def test_somebody_elses_folder_is_refused(tmp_path: Path, small: Any) -> None:
     assert "belongs to user 12345" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["up", "status", "logs", "down", "reset", "token", "keys", "env", "import", "verify"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_says_what_each_verb_does(verb: str) -> None:
     assert verb in CliRunner().invoke(application(), ["--help"]).stdout
     alone = CliRunner().invoke(application(verb), [verb, "--help"], prog_name="tallywire").stdout
     assert f"Usage: tallywire {verb}" in alone
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_explains_every_word_of_each_verb(verb: str) -> None:
+    def of(command: click.Command) -> list[click.Command]:
+        return [command, *(one for each in getattr(command, "commands", {}).values() for one in of(each))]
+
+    for command in of(get_command(application(verb))):
+        unexplained = [word.name for word in command.params if not getattr(word, "help", None)]
+        assert (command.help is not None, unexplained) == (True, []), command.name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("commands", "list"), ("commands", "replay", str(UUID(int=1))), ("audit", "verify"), ("audit", "head")],
+    ids=" ".join,
+)
+def test_where_postgresql_is_away_a_sentence_says_so(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = SecretStr("postgresql://nobody:hidden@127.0.0.1:1/none")
+    settings = Settings(postgres_relay_url=nowhere, postgres_app_url=nowhere)
+    monkeypatch.setattr(environment, "load", lambda _: settings)
+    done = CliRunner().invoke(application(words[0]), words)
+    assert isinstance(done.exception, Refused)
+    assert "PostgreSQL does not answer" in str(done.exception)
+    assert "hidden" not in str(done.exception)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing() -> None:
+    done = CliRunner().invoke(application("audit"), ["audit", "verify", "--heads", "/nowhere"])
+    assert (done.exit_code, "does not exist" in done.output) == (2, True)
