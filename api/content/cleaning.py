@@ -21,6 +21,8 @@ from wire.settings import Settings
 
 _log = structlog.stdlib.get_logger("api")
 BATCH: Final = 1000
+CHANGED: Final = 50
+"""A transaction ends with so many changed pieces: an organization's audit trail waits for it."""
 _BEGIN: Final = text("INSERT INTO cleanings (cleaner) VALUES (:cleaner) ON CONFLICT DO NOTHING")
 _REACHED: Final = text("SELECT reached FROM cleanings WHERE cleaner = :cleaner AND finished_at IS NULL FOR UPDATE")
 _ALL_ORGANIZATIONS: Final = text("SELECT set_config('app.claiming', 'on', true)")
@@ -40,7 +42,7 @@ _AUTHOR: Final = text("""
 async def clean_stored(settings: Settings, most: int = BATCH) -> Counter[str]:
     """Compare all that this cleaner has not compared yet, as the owner; how many were `cleaned`, `shown_cleaned`.
 
-    `most` pieces are one transaction: killed, it goes on there the next time. Two at once take turns.
+    At most `most` pieces are one transaction: killed, it goes on there the next time. Two at once take turns.
     """
     database = Database(wire.postgres.engine(settings.postgres_url, pool_size=1))
     done: Counter[str] = Counter()
@@ -66,8 +68,13 @@ async def clean_some(database: Database, most: int) -> Counter[str] | None:
         if not rows:
             await session.execute(_FINISH, {"cleaner": CLEANER})
             return None
-        done = Counter([await _make_true(session, row) for row in rows if clean(row.body) != row.body])
-        await session.execute(_GO_ON, {"cleaner": CLEANER, "reached": rows[-1].id})
+        done: Counter[str] = Counter()
+        for row in rows:
+            if clean(row.body) != row.body:
+                done[await _make_true(session, row)] += 1
+            if done.total() == CHANGED:
+                break
+        await session.execute(_GO_ON, {"cleaner": CLEANER, "reached": row.id})
     return done
 
 
