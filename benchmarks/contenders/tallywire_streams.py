@@ -1,7 +1,8 @@
 """Tallywire: `python -m streams` with every sink on, from a filled log; CPU of all workers, ClickHouse and Valkey.
 
-The workers are warm before the clock starts: one envelope of each partition is counted, and they stand still while the
-log is filled. The clock stops when the counters are whole, the positions are stored, and merges have had some time.
+The workers are warm before the clock starts: they have counted as many events as they take into one flush, so that the
+memory for it is theirs. They stand still while the log is filled. The clock stops when the counters are whole, the
+positions are stored, and merges have had some time.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from wire.topics import EVENTS
 SETTLED_S = 2.0
 """For merges."""
 GIVE_UP_S = 120
+WARM = 300_000
 SHOWN = 10
 
 
@@ -143,9 +145,15 @@ def differences(expected: Counts, aggregates: Counts, sums: dict[str, int]) -> l
     return told + [f"  {cell}: {aggregates.get(cell)}, not {expected.get(cell)}" for cell in cells[:SHOWN]]
 
 
-def _signal(pids: list[int], number: signal.Signals) -> None:
+@contextmanager
+def _standing_still(pids: list[int]) -> Iterator[None]:
     for pid in pids:
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def main() -> None:
@@ -157,16 +165,16 @@ async def main() -> None:
     clickhouse = wire.clickhouse.client(SecretStr(at["TALLYWIRE_CLICKHOUSE_URL"]))
     now_ms = int(time.time() * 1000)
     of = of_its_own(data.happened(told["events"], told["pieces"], seed=told["seed"], until_ms=now_ms))
-    warm = data.happened(12_000, told["pieces"], seed=secrets.randbits(32), until_ms=now_ms)
+    warm = data.happened(min(WARM, told["events"]), told["pieces"], seed=secrets.randbits(32), until_ms=now_ms)
     with ExitStack() as all_of_them:
         workers = [all_of_them.enter_context(worker(told)).pid for _ in range(told.get("workers", 1))]
-        await append(kafka_url, warm, 1_000)
+        with _standing_still(workers):
+            await append(kafka_url, warm, 1_000)
         await counted(client, kafka_url)
-        _signal(workers, signal.SIGSTOP)
-        try:
+        await settled(clickhouse, kafka_url)
+        await asyncio.sleep(SETTLED_S)
+        with _standing_still(workers):
             envelopes = await append(kafka_url, of, told["envelope_events"])
-        finally:
-            _signal(workers, signal.SIGCONT)
         stores = {name: [told["pids"][name]] for name in ("clickhouse", "valkey")}
         pids = {"worker": workers, **stores}
         before, start = {name: cpu_seconds(of_name) for name, of_name in pids.items()}, time.perf_counter()
