@@ -41,7 +41,8 @@ Key = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="a word of your own: the same request with it again, within 48 hours, creates nothing more",
+        description="a word of your own: the same request with it again, within 48 hours, creates nothing more "
+        "and is answered the same",
     ),
 ]
 

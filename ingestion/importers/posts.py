@@ -68,7 +68,8 @@ def text_lines(raw: IO[bytes]) -> Iterator[str]:
     try:
         yield from text
     finally:
-        text.detach()
+        if not raw.closed:
+            text.detach()
 
 
 def parse(lines: Iterable[str], columns: Columns, source: str) -> Iterator[Post | Refused]:

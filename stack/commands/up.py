@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from stack.state import State
 LONGEST_END_SECONDS: Final = 60
 
 Kafka = Annotated[
-    str | None,
+    Literal["tansu", "apache"] | None,
     typer.Option(
         envvar="KAFKA",
         help="`tansu`: starts at once, log in memory. `apache`: on the JVM, log on disk.",

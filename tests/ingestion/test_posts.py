@@ -43,6 +43,14 @@ def test_a_real_table_gives_its_sums() -> None:
     )
 
 
+def test_a_file_that_is_closed_before_its_end_leaves_no_complaint() -> None:
+    raw = io.BytesIO(b"first\nsecond\n")
+    lines = text_lines(raw)
+    assert next(lines) == "first\n"
+    raw.close()
+    lines.close()
+
+
 def test_empty_is_not_zero() -> None:
     (post,) = entries("1,A name,,0,,x")
     assert post == Post("1", "A name · 1", None, {Kind.SHARE: 0})

@@ -79,7 +79,11 @@ def test_an_apache_kafka_that_could_not_start_is_not_tried_again(small: Any) -> 
     assert small.status()["kafka"] == "tansu"
 
 
-def test_an_unknown_kafka_is_refused(small: Any) -> None:
+def test_an_unknown_kafka_is_refused_and_what_was_there_is_left_as_it_was(small: Any) -> None:
+    small.up()
+    small.down()
+    before = small.folder.state.read_bytes()
     done = small.tallywire("up", "--servers-only", KAFKA="pulsar")
-    assert done.returncode == 1
-    assert "KAFKA=pulsar is not known; it may be tansu or apache" in done.stderr
+    assert done.returncode == 2
+    assert "'pulsar' is not one of 'tansu', 'apache'" in " ".join(done.stderr.replace("│", "").split())
+    assert small.folder.state.read_bytes() == before
