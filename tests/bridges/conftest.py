@@ -68,7 +68,7 @@ def migrated(servers: Any) -> Iterator[Settings]:
     organization = f"INSERT INTO organizations (id, name, slug) VALUES ('{ORGANIZATION}', 'Bridges', 'bridges')"
     asyncio.run(execute(settings.postgres_url.get_secret_value(), organization))
     yield settings
-    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay")]
+    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay", "import")]
     asyncio.run(execute(servers.postgres_url, f"DROP DATABASE {name} WITH (FORCE)", *roles))
 
 

@@ -55,7 +55,7 @@ async def corner(servers: Any) -> AsyncIterator[Settings]:
     await wire.kafka.ensure_topics(settings.kafka_url)
     yield settings
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.execute(f"DROP ROLE {name}_app; DROP ROLE {name}_relay")
+    await admin.execute(f"DROP ROLE {name}_app; DROP ROLE {name}_relay; DROP ROLE {name}_import")
     await admin.close()
 
 

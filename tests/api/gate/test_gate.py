@@ -17,7 +17,7 @@ from tests.api.gate.world import WayThrough, World
 
 
 async def test_no_sequence_publishes_a_text_without_valid_approvals(world) -> None:
-    await search(world, 40, 16)
+    await search(world, 50, 16)
 
 
 BROKEN = {

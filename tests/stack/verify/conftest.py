@@ -180,7 +180,7 @@ def postgres(servers: Any) -> Iterator[Settings]:
     asyncio.run(execute(servers.postgres_url, f"CREATE DATABASE {name}"))
     migrate_postgres(settings)
     yield settings
-    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay")]
+    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay", "import")]
     asyncio.run(execute(servers.postgres_url, f"DROP DATABASE {name} WITH (FORCE)", *roles))
 
 
