@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from pydantic import SecretStr
 
 import wire.clickhouse
@@ -32,6 +33,7 @@ from streams.findings import found, payload
 from streams.messages import Message, position
 from streams.sinks.counters import Counters, updates
 from streams.sinks.ledger import Ledger
+from wire import memory
 from wire.topics import EVENTS
 
 MESSAGES_A_STEP: Final = 200
@@ -158,6 +160,8 @@ async def fetch(stages: Stages, kafka_url: str, starts: dict[int, int]) -> None:
 
 async def main() -> None:
     """Every stage; a first pass over other events warms them up."""
+    memory.keep()
+    pa.set_memory_pool(pa.system_memory_pool())  # both as a worker does
     told = task()
     at = told["environment"]
     redis = wire.redis.client(SecretStr(at["TALLYWIRE_REDIS_URL"]), timeout_s=30)
