@@ -33,29 +33,35 @@ def main() -> None:
     words.add_argument("--quick", action="store_true", help="small numbers: does everything run and count right?")
     words.add_argument("--rows", default="", help="only rows whose name has this in it (or this|that)")
     words.add_argument("--results", type=Path, help="where the results go, as JSON, instead of into docs")
-    words.add_argument("--soak", type=float, metavar="MINUTES", help="only this: memory under 80 %% of the capacity")
+    words.add_argument("--soak", type=float, metavar="MINUTES", help="only memory at 80 %% of the capacity")
     given = words.parse_args()
     if given.soak:
-        print(report.memory(_soaked(given.soak)))
+        before = os.getloadavg()[0]
+        held = report.timed(_soaked(given.soak), before)
+        print(report.memory(held))
+        _keep({**json.loads(RESULTS.read_text()), report.SOAKED: held})
         return
     every = rows(QUICK if given.quick else FULL)
     chosen = [row for row in every if any(name in row.name for name in given.rows.split("|"))]
     runs = (QUICK if given.quick else FULL).runs
-    loads = [os.getloadavg()[0]]
+    before = os.getloadavg()[0]
     measured: dict[str, list[Result]] = {}
     for name in dict.fromkeys(row.place for row in chosen):
         use_cores(all_of_them=name == "whole")
         with place() as task:
             measured |= _measured([row for row in chosen if row.place == name], runs, task)
-    loads.append(os.getloadavg()[0])
-    told = report.told(chosen, measured, loads)
+    told = report.told(chosen, measured, before)
     print(report.table(told))
     if given.results:
         _write(given.results, told)
     elif not given.quick:
         told = report.joined(json.loads(RESULTS.read_text()), told, [row.name for row in every])
-        _write(RESULTS, told)
-        (ROOT / "docs" / "benchmarks.md").write_text(report.page(told))
+        _keep(told)
+
+
+def _keep(told: Result) -> None:
+    _write(RESULTS, told)
+    (ROOT / "docs" / "benchmarks.md").write_text(report.page(told))
 
 
 def _write(path: Path, told: Result) -> None:

@@ -15,18 +15,22 @@ Result = dict[str, Any]
 Told = dict[str, Any]
 
 
-def told(rows: Sequence[Row], measured: dict[str, list[Result]], loads: Sequence[float]) -> Told:
+def told(rows: Sequence[Row], measured: dict[str, list[Result]], load_before: float) -> Told:
     """One run, ready to be kept: the machine, versions, and per row when it was, medians, ratios and runs."""
     versions: dict[str, str] = {"python": platform.python_version()}
     for results in measured.values():
         for result in results:
             versions |= result.get("versions", {})
-    when = {"at": datetime.now(UTC).isoformat(timespec="minutes"), "load": list(loads)}
     return {
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "kernel": platform.release()},
         "versions": dict(sorted(versions.items())),
-        "rows": [{**_row(row, measured), **when} for row in rows],
+        "rows": [timed(_row(row, measured), load_before) for row in rows],
     }
+
+
+def timed(of: Told, load_before: float) -> Told:
+    """With the time now, and the machine's load at the beginning and now."""
+    return {**of, "at": datetime.now(UTC).isoformat(timespec="minutes"), "load": [load_before, os.getloadavg()[0]]}
 
 
 def joined(before: Told, now: Told, names: Sequence[str]) -> Told:
@@ -34,7 +38,8 @@ def joined(before: Told, now: Told, names: Sequence[str]) -> Told:
     same = before.get("machine") == now["machine"]
     rows = {row["name"]: row for row in [*(before["rows"] if same else []), *now["rows"]]}
     versions = {**(before["versions"] if same else {}), **now["versions"]}
-    return {**now, "versions": dict(sorted(versions.items())), "rows": [rows[name] for name in names if name in rows]}
+    kept = {**before, **now} if same else now
+    return {**kept, "versions": dict(sorted(versions.items())), "rows": [rows[name] for name in names if name in rows]}
 
 
 def _row(row: Row, measured: dict[str, list[Result]]) -> Told:
@@ -74,6 +79,8 @@ def table(of: Told) -> str:
         lines += ["", f"**{row['name']}** ({row['at']}, load {load})", ""]
         shape = {"ns of CPU an event": _stages, "seconds": _latency, "ms": _reads}.get(row["unit"], _rates)
         lines += shape(row)
+    if held := of.get(SOAKED):
+        lines += ["", f"**memory at {held['part']:.0%} of the capacity** ({held['at']})", "", memory(held)]
     return "\n".join(lines)
 
 

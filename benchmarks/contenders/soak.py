@@ -87,7 +87,7 @@ async def main() -> None:
         await counted(redis, kafka_url)
         sampling.cancel()
         spent = {"cpu_seconds": cpu_seconds(pids.values()) - before, "wall_seconds": time.perf_counter() - start}
-    more: dict[str, Any] = {"capacity": capacity_a_second, "refused": refused, "memory": slopes(samples)}
+    more: dict[str, Any] = {"part": PART, "capacity": capacity_a_second, "refused": refused, "memory": slopes(samples)}
     tell(accepted, spent, "tallywire", **more)
     await redis.aclose()
 
