@@ -47,14 +47,15 @@ def statement(query: ContentListQuery) -> Statement:
         values.append(value)
         return f"${len(Reader._fields) + len(values)}"
 
-    source = "content AS c"
-    if query.q is not None:
-        source = f"search_content({bound(query.q)}) AS found JOIN content AS c ON c.id = found.content_id"
+    searched = f"search_content({bound(query.q)}) AS found" if query.q is not None else ""
     asked = {name: value for name in FILTERS if (value := getattr(query, name)) is not None}
     conditions = "".join(f" AND {FILTERS[name].format(bound(value))}" for name, value in asked.items())
     sort, after = query.order(), query.after()
     key, way, than = KEYS[sort.key], *(("DESC", "<") if sort.descending else ("ASC", ">"))
+    source = f"{searched} JOIN content AS c ON c.id = found.content_id" if searched else "content AS c"
     matching = f"SELECT c.id, {key} AS key FROM {source} WHERE c.organization_id = reader.organization_id{conditions}"  # noqa: S608
+    if searched and not asked and sort.key == "relevance":  # what is found says all; it is asked after the reader is in
+        matching = f"SELECT content_id AS id, {key} AS key FROM {searched} WHERE reader.organization_id IS NOT NULL"  # noqa: S608
     counted = "SELECT count(*) AS total FROM matching" if query.cursor is None else "SELECT NULL::bigint AS total"
     beyond = f"WHERE (key, id) {than} ({bound(after.key)}, {bound(after.id)})" if after else ""
     rows = f"LIMIT {bound(query.limit + 1)} OFFSET {bound(((query.page or 1) - 1) * query.limit)}"
