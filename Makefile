@@ -34,7 +34,7 @@ test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those
 chaos: $(READY) ## Let everything go wrong under load for MINUTES=60, every store compared; adds to docs/faults.md
 	at=$$(mktemp -d) && MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --basetemp=$$at/run tests/faults/chaos.py && rm -r $$at
 
-bench: $(READY) .venv-bench/.locked ## Measure it beside its peers, a quarter of an hour; writes docs/benchmarks.md
+bench: $(READY) .venv-bench/.locked ## Measure it beside its peers, half an hour; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 check: $(READY) ## Lint, format, types, directions of imports, security
