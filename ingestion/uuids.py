@@ -7,8 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from wire.ids import Words
-
 Bytes = npt.NDArray[np.uint8]
 
 CANONICAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -56,11 +54,3 @@ def _parse_all(texts: Sequence[str]) -> Bytes | None:
     if len(digits) != 16 * len(texts):
         return None
     return np.frombuffer(digits, np.uint8).reshape(-1, 16)
-
-
-def is_v7(high: Words, low: Words) -> npt.NDArray[np.bool_]:
-    """Whether each UUID, given as words, has version 7 and the RFC's variant."""
-    version = (high >> np.uint64(12)) & np.uint64(0xF)
-    variant = low >> np.uint64(62)
-    both: npt.NDArray[np.bool_] = (version == np.uint64(7)) & (variant == np.uint64(2))
-    return both

@@ -16,7 +16,7 @@ from ingestion import uuids
 from ingestion.columns import Coded, Columns, Rows, Texts
 from ingestion.parse import Batch, Event, Refusal, Why
 from wire.events import KINDS, MAX_ACTOR_BYTES, MAX_ATTRIBUTES_BYTES, MAX_VALUE, PLATFORM, PLATFORM_PATTERN
-from wire.ids import WINDOW_FUTURE_MS, WINDOW_PAST_MS, words
+from wire.ids import WINDOW_FUTURE_MS, WINDOW_PAST_MS, is_v7, words
 
 _CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 
@@ -103,12 +103,12 @@ def _misplaced(ids: uuids.Bytes, many: Sequence[Sent], owner: Rows) -> list[tupl
     high, low = words(ids)
     at_ms = high >> np.uint64(16)
     earliest = [0 if sent.history else max(0, sent.now_ms - WINDOW_PAST_MS) for sent in many]
-    is_v7 = uuids.is_v7(high, low)
+    v7 = is_v7(high, low)
     not_too_old = at_ms >= np.array(earliest, np.uint64)[owner]
     not_in_future = at_ms <= np.array([sent.now_ms + WINDOW_FUTURE_MS for sent in many], np.uint64)[owner]
-    if (is_v7 & not_too_old & not_in_future).all():
+    if (v7 & not_too_old & not_in_future).all():
         return []
-    return [(INVALID_ID, _where(~is_v7)), (TOO_OLD, _where(~not_too_old)), (IN_FUTURE, _where(~not_in_future))]
+    return [(INVALID_ID, _where(~v7)), (TOO_OLD, _where(~not_too_old)), (IN_FUTURE, _where(~not_in_future))]
 
 
 def _where(mask: npt.NDArray[np.bool_]) -> list[int]:

@@ -8,7 +8,7 @@ from uuid import uuid5
 import msgspec
 
 from streams.doors import Doors
-from streams.messages import Message
+from streams.messages import FIRST, LAST, Message
 from streams.rejections import UNREADABLE, of_message, store
 from streams.retry import until_done
 from streams.score import VERSION, plain, score, words
@@ -100,6 +100,8 @@ def decode(message: Message) -> ContentEvent:
         raise Poison("bad_content_event", f"its revision {event.revision} is not from 0 to {(1 << 32) - 1}")
     if event.at.tzinfo is None:
         raise Poison("bad_content_event", f"its time {event.at} is in no time zone")
+    if not FIRST <= event.at < LAST:
+        raise Poison("bad_content_event", f"its time {event.at} is not from {FIRST:%Y} on and before {LAST:%Y}")
     return event
 
 

@@ -11,7 +11,8 @@ from streams import uuids
 from streams.buckets import Batch
 from streams.index import Flags, Rows
 from streams.messages import Message
-from wire import envelope, ids
+from wire import envelope
+from wire.countable import wrong
 from wire.errors import Poison
 from wire.events import KINDS
 
@@ -61,7 +62,7 @@ Refused = list[tuple[Message, Poison]]
 def read(messages: list[Message], partitions: int, platforms: Platforms) -> tuple[Events, Refused]:
     """Envelopes -> their events as one, and those envelopes that cannot be counted, each with the reason.
 
-    Refused is what does not decode, where a kind is unknown, or where a piece belongs to another partition.
+    Refused is what does not decode, and what has an event that may not be counted (`wire.countable`).
     """
     whole, batches, refused = [], [], []
     for message in messages:
@@ -71,9 +72,9 @@ def read(messages: list[Message], partitions: int, platforms: Platforms) -> tupl
         except Poison as poison:
             refused.append((message, poison))
     events = _together(whole, batches, platforms)
-    if wrong := _wrong(events, whole, partitions):
-        refused += [(whole[at], poison) for at, poison in wrong.items()]
-        kept = [at for at in range(len(whole)) if at not in wrong]
+    if bad := _bad(events, whole, partitions):
+        refused += [(whole[at], poison) for at, poison in bad.items()]
+        kept = [at for at in range(len(whole)) if at not in bad]
         events = _together([whole[at] for at in kept], [batches[at] for at in kept], platforms)
     return events, refused
 
@@ -99,22 +100,23 @@ def _together(messages: list[Message], batches: list[pa.RecordBatch], platforms:
     )
 
 
-def _wrong(events: Events, messages: list[Message], partitions: int) -> dict[int, Poison]:
+def _bad(events: Events, messages: list[Message], partitions: int) -> dict[int, Poison]:
     """Places of the messages whose events are not what their topic promises."""
-    content, kind = events.batch.content, events.batch.code & np.uint64(0xFF)
-    unknown = kind >= len(KINDS)
-    elsewhere = ids.partitions(content[:, 2], content[:, 3], partitions) != events.partition
-    if not (unknown | elsewhere).any():
-        return {}
-    of = {(message.partition, message.position): at for at, message in enumerate(messages)}
-    found = {}
-    for row in np.flatnonzero(unknown | elsewhere).tolist():
-        at = of[int(events.partition[row]), int(events.position[row])]
-        if unknown[row]:
-            found[at] = Poison("unknown_kind", f"kind {kind[row]} is newer than this processor")
-        elif at not in found:
-            found[at] = Poison("wrong_partition", "an envelope carries pieces of another partition")
-    return found
+    batch = events.batch
+    found = wrong(
+        kind=batch.code & np.uint64(0xFF),
+        id_=(batch.id[:, 0], batch.id[:, 1]),
+        value=batch.value,
+        content=(batch.content[:, 2], batch.content[:, 3]),
+        partition=events.partition,
+        partitions=partitions,
+    )
+    of = {(message.partition, message.position): at for at, message in enumerate(messages)} if found else {}
+    places: dict[int, Poison] = {}
+    for rows, poison in found:
+        for row in np.flatnonzero(rows).tolist():
+            places.setdefault(of[int(events.partition[row]), int(events.position[row])], poison)
+    return places
 
 
 def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:

@@ -1,9 +1,14 @@
 """A Kafka message as a processor sees it, and its place in the history of the log."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from wire.envelope import Headers
+
+FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Times that every table holds lie between these."""
 
 _EPOCH_ZERO: Final = 1_735_689_600
 _OFFSET_BITS: Final = 34
@@ -21,6 +26,12 @@ class Message:
     value: bytes
     timestamp_ms: int
     headers: Headers = ()
+
+    @property
+    def at(self) -> datetime:
+        """Its time, which is its producer's; one that no table holds is the next that is held."""
+        first_ms, last_ms = (int(at.timestamp() * 1000) for at in (FIRST, LAST))
+        return datetime.fromtimestamp(min(max(self.timestamp_ms, first_ms), last_ms) / 1000, UTC)
 
 
 def position(epoch: int, offset: int) -> int:

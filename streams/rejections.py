@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final
 from uuid import UUID, uuid5
 
 import msgspec
 
 from streams.doors import Doors
-from streams.messages import Message
+from streams.messages import FIRST, LAST, Message
 from streams.retry import until_done
 from streams.stretches import Admit, anything
 from wire.errors import Poison
@@ -78,10 +78,11 @@ def decode(message: Message) -> list[Rejection]:
 def storable(rejection: Rejection) -> Rejection:
     """The same, with a place and a time that the table can hold."""
     at = rejection.rejected_at
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return msgspec.structs.replace(
         rejection,
         place=min(max(rejection.place, 0), (1 << 64) - 1),
-        rejected_at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC),
+        rejected_at=min(max(at, FIRST), LAST).astimezone(UTC),
     )
 
 
@@ -95,7 +96,7 @@ def of_message(message: Message, poison: Poison, item: int = 0, organization_id:
         reason=poison.reason,
         detail=poison.detail,
         sample=sample_of(message.value or b""),
-        rejected_at=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
+        rejected_at=message.at,
     )
 
 

@@ -156,9 +156,10 @@ class Runner:
         if messages:
             with FLUSH_SECONDS.time():
                 messages = await self._processed(messages)
+            now_ms = int(self.doors.now() * 1000)
             for message in messages:
                 self._next[message.partition] = message.offset + 1
-                self._counted_ms[message.partition] = message.timestamp_ms
+                self._counted_ms[message.partition] = min(message.timestamp_ms, now_ms)
 
     async def _processed(self, messages: list[Message]) -> list[Message]:
         """Process them; where a stretch of them is all bad, only those before it. Answers what was processed."""

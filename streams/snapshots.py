@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from streams.doors import Doors
-from streams.messages import Message
+from streams.messages import FIRST, LAST, Message
 from streams.rejections import NOBODY, UNREADABLE, of_message, store
 from streams.retry import until_done
 from streams.sql import question
@@ -23,7 +23,6 @@ from wire.topics import FINDINGS, SNAPSHOTS
 
 MOST: Final = 1 << 53
 """The largest count: what Redis's scripts, whose numbers are floats, still tell apart."""
-LAST_YEAR: Final = 2200
 AT_ONCE: Final = 500
 """Snapshots of one call to Redis, and of one command."""
 
@@ -127,8 +126,8 @@ def fault(snapshot: Snapshot) -> str:
         return f"its platform {snapshot.platform[:100]!r} is not like {PLATFORM_PATTERN}"
     if snapshot.captured_at.tzinfo is None:
         return f"its time {snapshot.captured_at} is in no time zone"
-    if not 1970 < snapshot.captured_at.year < LAST_YEAR:
-        return f"its time {snapshot.captured_at} is not after 1970 and before {LAST_YEAR}"
+    if not FIRST <= snapshot.captured_at < LAST:
+        return f"its time {snapshot.captured_at} is not from {FIRST:%Y} on and before {LAST:%Y}"
     return ""
 
 

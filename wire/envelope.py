@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from wire.accounts import LAST_S, WINDOW_S, Counts
 from wire.errors import Poison
+from wire.events import PLATFORM, PLATFORM_PATTERN
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -65,7 +66,8 @@ def encode(events: pa.RecordBatch) -> bytes:
 def decode(envelope: bytes) -> pa.RecordBatch:
     """The bytes of one envelope -> its events, exactly as encoded.
 
-    Raises Poison("undecodable_envelope") for anything else: other bytes, another schema, a column that breaks its type.
+    Raises Poison("undecodable_envelope") for anything else: other bytes, another schema, a column that breaks its type
+    or says nothing in some row, a platform that is none.
     """
     try:
         with pa.ipc.open_stream(envelope, options=_READ) as reader:
@@ -78,7 +80,19 @@ def decode(envelope: bytes) -> pa.RecordBatch:
         raise Poison("undecodable_envelope", str(error)[:500]) from error
     if len(batches) != 1:
         raise Poison("undecodable_envelope", f"it holds {len(batches)} batches, not 1")
-    return batches[0]
+    (events,) = batches
+    _require_whole(events)
+    return events
+
+
+def _require_whole(events: pa.RecordBatch) -> None:
+    """Arrow lets NULLs pass where the schema allows none."""
+    for name, column in zip(events.schema.names, events.columns, strict=True):
+        if column.null_count:
+            raise Poison("undecodable_envelope", f"{column.null_count} of its events have no {name}")
+    for platform in events["platform"].dictionary.to_pylist():
+        if platform is None or not PLATFORM.match(platform):
+            raise Poison("undecodable_envelope", f"its platform {platform!r:.100} is not like {PLATFORM_PATTERN}")
 
 
 def headers(collector_id: UUID, events: Counts) -> Headers:

@@ -58,6 +58,14 @@ def words(ids: npt.NDArray[np.uint8]) -> tuple[Words, Words]:
     return both[:, 0], both[:, 1]
 
 
+def is_v7(high: Words, low: Words) -> npt.NDArray[np.bool_]:
+    """Whether each UUID, given as words, has version 7 and the RFC's variant."""
+    version = (high >> np.uint64(12)) & np.uint64(0xF)
+    variant = low >> np.uint64(62)
+    both: npt.NDArray[np.bool_] = (version == np.uint64(7)) & (variant == np.uint64(2))
+    return both
+
+
 def partitions(high: Words, low: Words, count: int) -> npt.NDArray[np.uint32]:
     """The partition of each content id, given as words; stable for ever for a given `count`."""
     with np.errstate(over="ignore"):

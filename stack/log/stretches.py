@@ -23,6 +23,7 @@ from stack.log.reading import Log
 from stack.log.sql import statement
 from streams.messages import position
 from wire import envelope, ids
+from wire.countable import wrong
 from wire.errors import Poison
 from wire.events import KINDS
 from wire.topics import EVENTS
@@ -185,17 +186,24 @@ async def scratch(clickhouse: AsyncClient) -> AsyncIterator[Scratch]:
 def events_in(value: bytes, of: int, at: int) -> pa.Table:
     """An envelope's events. Raises Poison for one that may not be counted."""
     events = envelope.decode(value)
-    kinds = events["kind"].to_numpy()
-    if len(kinds) and kinds.max() >= len(KINDS):
-        raise Poison("unknown_kind", f"kind {kinds.max()}")
-    raw = np.frombuffer(b"".join(events["content_id"].to_pylist()), np.uint8).reshape(-1, 16)
-    if (ids.partitions(*ids.words(raw), EVENTS.partitions) != of).any():
-        raise Poison("wrong_partition", "an envelope carries pieces of another partition")
+    for _, poison in wrong(
+        kind=events["kind"].to_numpy(),
+        id_=_words(events["id"]),
+        value=events["value"].to_numpy(),
+        content=_words(events["content_id"]),
+        partition=of,
+        partitions=EVENTS.partitions,
+    ):
+        raise poison
     columns = {name: events[name] for name in events.schema.names}
     columns["kind"] = pa.array(KINDS, pa.string()).take(events["kind"])
     columns["platform"] = events["platform"].cast(pa.string())
-    columns["position"] = pa.array(np.full(len(kinds), at, np.uint64))
+    columns["position"] = pa.array(np.full(events.num_rows, at, np.uint64))
     return pa.table(columns)
+
+
+def _words(column: pa.Array) -> tuple[ids.Words, ids.Words]:
+    return ids.words(np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(-1, 16))
 
 
 def _bounds(read: Read, offsets: Mapping[int, int]) -> list[int]:
