@@ -1,7 +1,7 @@
 """Which port each listener has: the usual one, or a free one that is chosen once and kept."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 HOST: Final = "127.0.0.1"
@@ -28,41 +28,54 @@ USUAL: Final = {
 }
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
+Hold = Callable[[socket.socket], object]
+"""Keeps a socket open for as long as its port is wanted: `enter_context` of an ExitStack."""
 
 
 def choose(
-    names: Iterable[str], kept: Mapping[str, int], *, any_free: bool = False
+    names: Iterable[str], kept: Mapping[str, int], hold: Hold, *, any_free: bool = False
 ) -> tuple[dict[str, int], list[str]]:
     """Ports by name, and a sentence for each that is not where it used to be.
 
-    A kept port stays while it is free; otherwise the usual one, otherwise any. `any_free` skips the usual ones.
+    A kept port stays while it is free; otherwise the usual one, otherwise any. `any_free` skips the usual ones. While
+    what was given to `hold` is open, nobody who chooses here is given any of them, though nothing listens there yet.
     """
     chosen: dict[str, int] = {}
     notes: list[str] = []
     for name in names:
         wanted = kept.get(name) or (0 if any_free else USUAL[name])
-        if wanted and wanted not in chosen.values() and is_free(wanted):
+        if wanted and wanted not in chosen.values() and _held(wanted, hold, reuse=True):
             chosen[name] = wanted
             continue
-        chosen[name] = _any_free(chosen.values())
+        chosen[name] = free(hold)
         if wanted:
             notes.append(f"port {wanted} is taken: {name} listens on {chosen[name]} from now on")
     return chosen, notes
 
 
-def _any_free(taken: Iterable[int]) -> int:
-    """A free port outside the range from which the system gives ports to connections, so that it stays free."""
-    avoid = {*taken, *USUAL.values()}
-    return next(port for port in _candidates() if port not in avoid and is_free(port))
+def free(hold: Hold) -> int:
+    """A port on which nothing listens, and which is nobody else's while what was given to `hold` is open.
+
+    It is not a usual one, and outside the range from which the system gives ports to connections: so it stays free.
+    """
+    return next(port for port in _candidates() if port not in USUAL.values() and _held(port, hold, reuse=False))
+
+
+def _held(port: int, hold: Hold, *, reuse: bool) -> bool:
+    """Whether a server could listen there now; if so, the port is held, and a server may still listen there.
+
+    Without `reuse`, not where another holds it, nor where connections of a server that has ended are still remembered.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+    try:
+        holder.bind((HOST, port))
+    except OSError:
+        holder.close()
+        return False
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+    hold(holder)
+    return True
 
 
 def _candidates() -> Iterable[int]:

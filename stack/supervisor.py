@@ -35,13 +35,14 @@ class Supervisor:
         self._state = State()
         self._given: dict[str, str] = {}
         self._done: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._ports = contextlib.ExitStack()
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises Refused when something cannot start or keeps failing; either way nothing
         is left running."""
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = loop.create_future()
-        with state.hold(self._folder):
+        with state.hold(self._folder), self._ports:
             for number in SIGNALS:
                 loop.add_signal_handler(number, self._end, None)
             starting = self._in_background(self._start())
@@ -103,7 +104,7 @@ class Supervisor:
             raise Refused(f"KAFKA={kafka} is not known; it may be {' or '.join(KAFKAS)}")
         names = [port for server in servers(kafka) if not self._external(server) for port in server.ports]
         names += services.PORTS
-        chosen, notes = ports.choose(names, before.ports, any_free=self._options.any_ports)
+        chosen, notes = ports.choose(names, before.ports, self._ports.enter_context, any_free=self._options.any_ports)
         place = Place(self._folder, {**before.ports, **chosen})
         self._state.supervisor = state.this_process()
         self._state.boot = processes.boot_id()

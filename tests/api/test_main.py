@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from api.bootstrap import bootstrap
 from api.organizations.slug import slug_of
 from api.users.email import checked_email
+from tests.conftest import free_port
 from wire.settings import Settings
 
 PASSWORD = "a password of some length"
@@ -118,12 +119,6 @@ def test_addresses_of_one_machine_are_addresses_too() -> None:
     assert checked_email("Admin@tallywire.test") == "admin@tallywire.test"
     with pytest.raises(ValueError, match="not valid"):
         checked_email("admin")
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 async def answers(url: str) -> bool:

@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import pytest
 import wire.kafka
 import wire.rabbitmq
 from api.migrate import migrate
+from tests.conftest import free_port
 from wire.settings import Settings
 
 ORGANIZATION = UUID("01900000-0000-7000-8000-000000000001")
@@ -86,12 +86,6 @@ async def database(migrated: Settings) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("TRUNCATE outbox")
     yield connection
     await connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @dataclass

@@ -14,7 +14,7 @@ from tests.faults.trial import Trial
 SEED: Final = int(os.environ["SEED"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def trial(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trial]:
     """A machine under load, to which anything may be done that ends by itself."""
     kafka = os.environ.get("KAFKA") or "tansu"

@@ -166,7 +166,7 @@ class Machine:
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """One more `streams` or `ingestion` beside the supervised one, ready; `more` goes into its environment."""
         worker = f"{name}-{secrets.token_hex(3)}"
-        port = _free_port()
+        port = ports.free(self._doors.enter_context)
         marker = Path(self.variables["TALLYWIRE_STATE_DIR"]) / f"{worker}.ready"
         mine = {"WORKER_NAME": worker, "HOST": HOST, "PORT": str(port), "METRICS_PORT": "0"}
         known = {**environment.without_ours(), **self.variables, "PYTHONUNBUFFERED": "1", **more}
@@ -222,7 +222,7 @@ class Machine:
         folder = Folder(self.folder / "broker")
         folder.make()
         server = KAFKAS[self.kafka]
-        chosen, _ = ports.choose([*server.ports, "behind"], {}, any_free=True)
+        chosen, _ = ports.choose([*server.ports, "behind"], {}, self._doors.enter_context, any_free=True)
         place = Place(folder, chosen)
         link = Link(chosen["behind"], port=chosen["kafka"])
         self.links["kafka"] = await self._doors.enter_async_context(link)
@@ -332,10 +332,6 @@ async def _token(client: httpx2.AsyncClient, email: str, password: str) -> str:
 def processes_of(pid: int) -> list[int]:
     """A process and all that it started."""
     return [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
-
-
-def _free_port() -> int:
-    return ports.choose(["any"], {}, any_free=True)[0]["any"]
 
 
 def _listens(port: int) -> bool:

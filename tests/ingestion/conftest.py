@@ -5,7 +5,6 @@ import hashlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,16 +24,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 import wire.kafka
 from api.migrate import migrate
+from tests.conftest import free_port
 from wire import envelope, topics
 from wire.events import KINDS
 from wire.ids import new_id
 from wire.settings import Settings
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from analytics.migrate import migrate
 from ingestion import claims as claims_module
 from ingestion.accounts_table import AccountsTable, Claim
 from ingestion.claims import SETTLED_S, Claims
-from tests.ingestion.conftest import free_port
+from tests.conftest import free_port
 from wire.accounts import window_at
 
 ORGANIZATIONS = [UUID(int=n) for n in range(1, 3)]

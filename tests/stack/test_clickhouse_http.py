@@ -24,6 +24,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
+from tests.conftest import free_port
+
 USERS = {"platform": {"password": "owner's pass"}, "reader": {"password": "r", "readonly": True}}
 
 
@@ -71,10 +73,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = Served(tmp_path_factory.mktemp("clickhouse") / "data", port, None)  # type: ignore[arg-type]
+    made = Served(tmp_path_factory.mktemp("clickhouse") / "data", free_port(), None)  # type: ignore[arg-type]
     made.start()
     yield made
     made.process.terminate()
