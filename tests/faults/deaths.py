@@ -47,18 +47,18 @@ async def kill_workers_every_5_s(trial: Trial) -> None:
     for _ in range(8 if trial.long else 2):
         async with trial.machine.beside("streams") as worker:
             await asyncio.sleep(5)
-            worker.kill()
-            await worker.wait()
+            worker.process.kill()
+            await worker.process.wait()
     await trial.progress(PROGRESS_AFTER_DEATH_S)
 
 
 async def zombie(trial: Trial) -> None:
     """One of two workers stands still until the other has taken its partitions, and wakes up in the middle of it."""
     async with trial.machine.beside("streams") as worker:
-        os.kill(worker.pid, signal.SIGSTOP)
+        os.kill(worker.process.pid, signal.SIGSTOP)
         await asyncio.sleep(30 if trial.long else 14)
         await trial.progress(PROGRESS_AFTER_DEATH_S)
-        os.kill(worker.pid, signal.SIGCONT)
+        os.kill(worker.process.pid, signal.SIGCONT)
         await trial.progress(PROGRESS_AFTER_DEATH_S)
 
 
@@ -108,8 +108,8 @@ async def clocks(trial: Trial) -> None:
     clock = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
     clock["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
     trial.load.skewed = True
-    async with trial.machine.beside("streams", **clock), trial.machine.beside("ingestion", **clock):
-        trial.load.doors.append(trial.machine.address_beside)
+    async with trial.machine.beside("streams", **clock), trial.machine.beside("ingestion", **clock) as collector:
+        trial.load.doors.append(collector.address)
         for seconds in ("+3600", "-3600", "+60", "+0"):
             offset.write_text(seconds)
             await asyncio.sleep(10 if trial.long else 2)

@@ -45,6 +45,14 @@ PIECES: Final = 24
 TOKEN_S: Final = 300
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A process that no supervisor keeps; a collector is at `address`."""
+
+    process: asyncio.subprocess.Process
+    address: str
+
+
 class Died(Exception):
     """A supervisor gave up, or something was not ready in time."""
 
@@ -149,7 +157,8 @@ class Machine:
 
     @contextlib.asynccontextmanager
     async def frozen(self, name: str) -> AsyncIterator[None]:
-        """SIGSTOP, and SIGCONT at the end."""
+        """SIGSTOP, and SIGCONT at the end; where it has just ended by itself, that which comes after it."""
+        await self.until(f"{name} is there", lambda: self._is_back(name, before=0))
         pids = processes_of(self.pid(name))
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -161,9 +170,7 @@ class Machine:
                     os.kill(pid, signal.SIGCONT)
 
     @contextlib.asynccontextmanager
-    async def beside(
-        self, name: str, code: Path | None = None, **more: str
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def beside(self, name: str, code: Path | None = None, **more: str) -> AsyncIterator[Beside]:
         """One more `streams` or `ingestion` beside the supervised one, ready; `more` goes into its environment."""
         worker = f"{name}-{secrets.token_hex(3)}"
         port = ports.free(self._doors.enter_context)
@@ -174,12 +181,11 @@ class Machine:
         known |= {"PYTHONPATH": str(code)} if code else {}
         log = folder_at(self.folder / "services").log(worker)
         process = await processes.spawn(services.command(name), environment=known, log=log, folder=self.folder)
-        self.address_beside = f"http://{HOST}:{port}"
         try:
             await self.until(
                 f"{worker} is ready", lambda: marker.exists() if name == "streams" else _listens(port), process
             )
-            yield process
+            yield Beside(process, f"http://{HOST}:{port}")
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):

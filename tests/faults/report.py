@@ -10,6 +10,8 @@ from tests.faults.trial import Fault
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "faults.md"
 KAFKAS: Final = ("tansu", "apache")
+AT_ONCE: Final = {2: "two at once", 3: "three at once"}
+"""How many -> the name under which such trials are counted, besides the faults themselves."""
 _ROW: Final = re.compile(
     r"^\| (?P<name>[\w ]+?) \|.*\| (?P<tansu>\d+|never) \| (?P<apache>\d+|never) \|$", re.MULTILINE
 )
@@ -29,13 +31,16 @@ def with_more(page: str, faults: Iterable[Fault], kafka: str, more: Counter[str]
     """The page, with so many more of each fault survived."""
     counts = survived(page)
     counts[kafka] += more
-    rows = [_row(fault, counts) for fault in faults]
+    rows = [_row(fault.name, fault.does, fault.holds, fault.kafkas, counts) for fault in faults]
+    rows += [
+        _row(name, "some of these that do not contradict each other", "", KAFKAS, counts) for name in AT_ONCE.values()
+    ]
     start = page.index(_BEGIN) + len(_BEGIN)
     rest = page[start:]
     end = re.search(r"^(?!\|)", rest, re.MULTILINE)
     return page[:start] + "".join(rows) + (rest[end.start() :] if end else "")
 
 
-def _row(fault: Fault, counts: dict[str, Counter[str]]) -> str:
-    numbers = [str(counts[kafka][fault.name]) if kafka in fault.kafkas else "never" for kafka in KAFKAS]
-    return f"| {fault.name} | {fault.does} | {fault.holds} | {' | '.join(numbers)} |\n"
+def _row(name: str, does: str, holds: str, kafkas: tuple[str, ...], counts: dict[str, Counter[str]]) -> str:
+    numbers = [str(counts[kafka][name]) if kafka in kafkas else "never" for kafka in KAFKAS]
+    return f"| {name} | {does} | {holds} | {' | '.join(numbers)} |\n"

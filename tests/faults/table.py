@@ -13,22 +13,38 @@ LINKS: Final = (*SERVERS, "kafka", "ingestion")
 BAD: Final = "2 s late, 10 kB/s, slices of 97 bytes, nothing at all"
 
 
+def _link(to: str) -> str:
+    return f"link to {to}"
+
+
+PROCESSES: Final = (*SERVICES, *STORES, "kafka")
+WORKERS: Final = "workers beside"
+MORE_LOAD: Final = "more load"
+RECOUNT: Final = "a recount"
+DOOR: Final = frozenset({"ingestion", "postgres", "kafka", *map(_link, ("ingestion", "postgres", "kafka"))})
+"""What a collector's answer to a bad body follows from."""
+EVERYTHING: Final = frozenset({*PROCESSES, *map(_link, LINKS), WORKERS, MORE_LOAD, RECOUNT})
+
+
 def _kill(name: str) -> Fault:
-    return Fault(f"kill {name}", f"`{name}` is killed twice by -9", partial(deaths.kill, name=name), PROGRESS, 14)
+    kills = partial(deaths.kill, name=name)
+    return Fault(f"kill {name}", f"`{name}` is killed twice by -9", kills, PROGRESS, 14, takes=frozenset({name}))
 
 
 def _freeze(name: str) -> Fault:
     stops = partial(deaths.freeze, name=name)
-    return Fault(f"freeze {name}", f"`{name}` stands still (SIGSTOP) for 30 s", stops, PROGRESS, 16)
+    does = f"`{name}` stands still (SIGSTOP) for 30 s"
+    return Fault(f"freeze {name}", does, stops, PROGRESS, 16, takes=frozenset({name}))
 
 
-def _cut(link: str) -> Fault:
-    resets = partial(deaths.cut, link=link)
-    return Fault(f"cut {link}", f"every connection to {link} is reset every second", resets, PROGRESS, 14)
+def _cut(to: str) -> Fault:
+    resets, does = partial(deaths.cut, link=to), f"every connection to {to} is reset every second"
+    return Fault(f"cut {to}", does, resets, PROGRESS, 14, takes=frozenset({_link(to)}))
 
 
-def _slow(link: str) -> Fault:
-    return Fault(f"slow {link}", f"the link to {link}: {BAD}", partial(deaths.slow, link=link), PROGRESS, 18)
+def _slow(to: str) -> Fault:
+    slows = partial(deaths.slow, link=to)
+    return Fault(f"slow {to}", f"the link to {to}: {BAD}", slows, PROGRESS, 18, takes=frozenset({_link(to)}))
 
 
 FAULTS: Final = (
@@ -39,6 +55,7 @@ FAULTS: Final = (
         do=partial(deaths.kill, name="kafka"),
         holds=PROGRESS,
         costs_s=40,
+        takes=frozenset({"kafka"}),
         kafkas=("apache",),
     ),
     Fault(
@@ -47,7 +64,7 @@ FAULTS: Final = (
         do=deaths.kill_everything,
         holds=PROGRESS,
         costs_s=30,
-        alone=True,
+        takes=EVERYTHING,
     ),
     *map(_freeze, (*SERVICES, *STORES, "kafka")),
     Fault(
@@ -56,6 +73,7 @@ FAULTS: Final = (
         do=deaths.zombie,
         holds=f"{PROGRESS}, before and after it wakes",
         costs_s=35,
+        takes=frozenset({WORKERS}),
     ),
     Fault(
         name="two owners",
@@ -63,6 +81,7 @@ FAULTS: Final = (
         do=versions.two_owners,
         holds=PROGRESS,
         costs_s=25,
+        takes=frozenset({WORKERS, "streams"}),
     ),
     Fault(
         name="mixed versions",
@@ -70,7 +89,7 @@ FAULTS: Final = (
         do=versions.mixed,
         holds=f"{PROGRESS}, and within 75 s once they have gone",
         costs_s=70,
-        alone=True,
+        takes=frozenset({WORKERS, "streams"}),
     ),
     Fault(
         name="kill workers",
@@ -78,6 +97,7 @@ FAULTS: Final = (
         do=deaths.kill_workers_every_5_s,
         holds=PROGRESS,
         costs_s=35,
+        takes=frozenset({WORKERS}),
     ),
     Fault(
         name="rebalance",
@@ -85,6 +105,7 @@ FAULTS: Final = (
         do=deaths.rebalance,
         holds="each time what was accepted is counted within 15 s",
         costs_s=35,
+        takes=frozenset({WORKERS}),
     ),
     Fault(
         name="rolling restart",
@@ -92,19 +113,21 @@ FAULTS: Final = (
         do=deaths.roll,
         holds="no answer but 202, 429, 503; counted within 15 s",
         costs_s=30,
-        alone=True,
+        takes=frozenset(SERVICES),
     ),
     Fault(
         name="redis emptied",
         does="Redis restarts without its files, then FLUSHALL",
         do=deaths.redis_emptied,
         costs_s=12,
+        takes=frozenset({"valkey"}),
     ),
     Fault(
         name="redis cut",
         does="Redis loses the end of its log, then restarts cleanly",
         do=deaths.redis_cut,
         costs_s=12,
+        takes=frozenset({"valkey"}),
     ),
     Fault(
         name="wrong clocks",
@@ -112,6 +135,7 @@ FAULTS: Final = (
         do=deaths.clocks,
         holds=PROGRESS,
         costs_s=30,
+        takes=frozenset({WORKERS}),
     ),
     *map(_cut, LINKS),
     *map(_slow, LINKS),
@@ -121,7 +145,7 @@ FAULTS: Final = (
         do=traffic.poisoned_log,
         holds="each message is kept as one rejection",
         costs_s=8,
-        alone=True,
+        takes=frozenset({"kafka", _link("kafka")}),
     ),
     Fault(
         name="nothing but garbage",
@@ -129,7 +153,7 @@ FAULTS: Final = (
         do=traffic.nothing_but_garbage,
         holds="after 20 it stops and says so; it goes on once an operator lets it",
         costs_s=70,
-        alone=True,
+        takes=EVERYTHING,
     ),
     Fault(
         name="recount",
@@ -137,7 +161,7 @@ FAULTS: Final = (
         do=traffic.recount,
         holds=PROGRESS,
         costs_s=20,
-        alone=True,
+        takes=frozenset({RECOUNT}),
     ),
     Fault(
         name="malformed bodies",
@@ -145,7 +169,7 @@ FAULTS: Final = (
         do=traffic.malformed,
         holds="each is answered its own 4xx",
         costs_s=6,
-        alone=True,
+        takes=DOOR,
     ),
     Fault(
         name="oversized bodies",
@@ -153,7 +177,7 @@ FAULTS: Final = (
         do=traffic.oversized,
         holds="413, and memory stays flat",
         costs_s=8,
-        alone=True,
+        takes=frozenset({"ingestion"}),
     ),
     Fault(
         name="storm of duplicates",
@@ -161,6 +185,7 @@ FAULTS: Final = (
         do=traffic.storm,
         holds=PROGRESS,
         costs_s=15,
+        takes=frozenset({MORE_LOAD}),
     ),
     Fault(
         name="burst",
@@ -168,7 +193,7 @@ FAULTS: Final = (
         do=traffic.burst,
         holds="429 or 503 with Retry-After, and memory stays flat",
         costs_s=20,
-        alone=True,
+        takes=frozenset({MORE_LOAD}),
     ),
     Fault(
         name="hot content",
@@ -176,6 +201,7 @@ FAULTS: Final = (
         do=traffic.hot,
         holds="counted within 15 s",
         costs_s=10,
+        takes=frozenset({MORE_LOAD}),
     ),
 )
 

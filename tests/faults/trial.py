@@ -26,7 +26,8 @@ worker takes its place."""
 @dataclass(frozen=True)
 class Fault:
     """Something that goes wrong while events come in; it ends by itself. `holds` is what must be true besides equality,
-    and is asserted by `do`; where that cannot be while something else goes wrong, it happens `alone`."""
+    and is asserted by `do`. `takes` is what it does something to, or what must be sound for `do` to be right: two that
+    have any of it in common contradict each other."""
 
     name: str
     does: str
@@ -34,7 +35,12 @@ class Fault:
     holds: str = ""
     costs_s: float = 10
     kafkas: tuple[str, ...] = ("tansu", "apache")
-    alone: bool = False
+    takes: frozenset[str] = frozenset()
+    begins_s: float = 0
+    """how long after the first of several"""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.begins_s:g}" if self.begins_s else self.name
 
 
 @dataclass
@@ -47,7 +53,8 @@ class Trial:
     long: bool = False
     load: Load = field(init=False)
     editors: Editors = field(init=False)
-    _several: bool = False
+    several: bool = False
+    """whether more than one goes wrong just now"""
 
     def __post_init__(self) -> None:
         machine = self.machine
@@ -55,15 +62,15 @@ class Trial:
         self.editors = Editors(machine, self.random)
 
     async def survive(self, faults: Sequence[Fault]) -> list[str]:
-        """All these faults at once; answers what is wrong afterwards."""
+        """All these faults, each from when it begins; answers what is wrong afterwards."""
         self.load.start()
         self.editors.start()
-        self._several = len(faults) > 1
+        self.several = len(faults) > 1
         wrong = []
         try:
             await asyncio.sleep(1)
-            results = await asyncio.gather(*(fault.do(self) for fault in faults), return_exceptions=True)
-            wrong = [f"{fault.name}: {error!r}" for fault, error in zip(faults, results, strict=True) if error]
+            results = await asyncio.gather(*map(self._happens, faults), return_exceptions=True)
+            wrong = [f"{fault}: {error!r}" for fault, error in zip(faults, results, strict=True) if error]
             await asyncio.sleep(3)
         finally:
             for link in self.machine.links.values():
@@ -78,9 +85,17 @@ class Trial:
         self.editors.complaints.clear()
         return wrong
 
+    def within(self, alone_s: float) -> float:
+        """How long something may take: so long where nothing else goes wrong, and else until all is over."""
+        return DRAIN_S if self.several else alone_s
+
+    async def _happens(self, fault: Fault) -> None:
+        await asyncio.sleep(fault.begins_s)
+        await fault.do(self)
+
     async def progress(self, within_s: float) -> None:
         """Everything that is accepted until now is counted before long, where nothing else goes wrong meanwhile."""
-        if self._several:
+        if self.several:
             return
         since_ms = time.time() * 1000
         end = time.monotonic() + within_s
@@ -95,7 +110,8 @@ class Trial:
 
     def story(self, faults: Sequence[Fault], wrong: list[str], seed: int) -> str:
         """All that one needs to find out why; it stays beside the machine's files, too."""
-        lines = [f"{', '.join(fault.name for fault in faults)} on {self.machine.kafka}, seed {seed}:", *wrong]
+        named = "+".join(map(str, faults))
+        lines = [f'FAULTS="{named}" SEED={seed} KAFKA={self.machine.kafka}:', *wrong]
         lines.append(f"readers met: {dict(self.load.ledger.acknowledged)}; files and logs: {self.machine.folder}")
         for log in self.machine.logs():
             lines += [f"--- {log.name}", *(line[:300] for line in tail(log, 4))]

@@ -29,8 +29,8 @@ async def two_owners(trial: Trial) -> None:
 async def mixed(trial: Trial) -> None:
     """A collector and a worker of an older revision come; the old worker must do all the work alone; they go."""
     code = copy(trial.machine.folder / "older", older())
-    async with trial.machine.beside("streams", code=code), trial.machine.beside("ingestion", code=code):
-        trial.load.doors.append(trial.machine.address_beside)
+    async with trial.machine.beside("streams", code), trial.machine.beside("ingestion", code) as collector:
+        trial.load.doors.append(collector.address)
         await trial.progress(PROGRESS_AFTER_DEATH_S)
         async with trial.machine.frozen("streams"):
             await trial.progress(PROGRESS_AFTER_DEATH_S)
