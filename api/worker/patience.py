@@ -34,6 +34,7 @@ async def patiently(pool: asyncpg.Pool, do: Callable[[], Awaitable[T]]) -> T:
         try:
             return await do()
         except wire.postgres.TRANSIENT as error:
+            _end_if_cancelled(error)
             if await _answers(pool):
                 raise
             _log.warning("waiting for PostgreSQL", error=repr(error)[:500])
@@ -44,8 +45,17 @@ async def _answers(pool: asyncpg.Pool) -> bool:
     try:
         async with asyncio.timeout(5):
             return bool(await pool.fetchval("SELECT 1"))
-    except wire.postgres.TRANSIENT:
+    except wire.postgres.TRANSIENT as error:
+        _end_if_cancelled(error)
         return False
+
+
+def _end_if_cancelled(error: Exception) -> None:
+    """Where PostgreSQL stands still, a cancelled task cannot give its connection back, and the error of that comes in
+    the cancellation's place: whoever took it for a reason to go on would be waited for for ever."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 async def until_it_answers(pool: asyncpg.Pool) -> None:
