@@ -23,6 +23,8 @@ RESULTS = ROOT / "benchmarks" / "results.json"
 PEERS = ROOT / ".venv-bench" / "bin" / "python"
 WRITERS_PIECES = 2_000
 GIVE_UP_S = 300
+KAFKAS = "which Kafka: tansu keeps its log in memory, apache on disk (default: what KAFKA says, or tansu)"
+STATE = "with --soak: what the worker's state may hold; so little that it is full within the first minutes"
 
 Result = dict[str, Any]
 
@@ -34,12 +36,17 @@ def main() -> None:
     words.add_argument("--rows", default="", help="only rows whose name has this in it (or this|that)")
     words.add_argument("--results", type=Path, help="where the results go, as JSON, instead of into docs")
     words.add_argument("--soak", type=float, metavar="MINUTES", help="only memory at 80 %% of the capacity")
+    words.add_argument("--kafka", choices=("tansu", "apache"), default=os.environ.get("KAFKA") or "tansu", help=KAFKAS)
+    words.add_argument("--state-mb", type=int, default=512, metavar="MB", help=f"{STATE} (default: 512)")
     given = words.parse_args()
     if given.soak:
         before = os.getloadavg()[0]
-        held = report.timed(_soaked(given.soak), before)
+        held = report.timed(_soaked(given.soak, given.kafka, given.state_mb), before)
         print(report.memory(held))
-        _keep({**json.loads(RESULTS.read_text()), report.SOAKED: held})
+        if given.results:
+            _write(given.results, held)
+        else:
+            _keep({**json.loads(RESULTS.read_text()), report.SOAKED: held})
         return
     every = rows(QUICK if given.quick else FULL)
     chosen = [row for row in every if any(name in row.name for name in given.rows.split("|"))]
@@ -48,7 +55,7 @@ def main() -> None:
     measured: dict[str, list[Result]] = {}
     for name in dict.fromkeys(row.place for row in chosen):
         use_cores(all_of_them=name == "whole")
-        with place() as task:
+        with place(given.kafka) as task:
             measured |= _measured([row for row in chosen if row.place == name], runs, task)
     told = report.told(chosen, measured, before)
     print(report.table(told))
@@ -85,13 +92,13 @@ def _measured(chosen: list[Row], runs: int, task: Task) -> dict[str, list[Result
     return found
 
 
-def _soaked(minutes: float) -> Result:
+def _soaked(minutes: float, kafka: str, state_mb: int) -> Result:
     use_cores(all_of_them=True)
-    with place() as task:
-        told = {**asyncio.run(with_writer(task, WRITERS_PIECES)), "environment": task["of_worker"], "any_core": True}
-        contender = Contender(report.SOAKED, "soak", {})
-        more = {"events": FULL.stages, "minutes": minutes, "give_up_s": 60 * minutes + GIVE_UP_S}
-        return _run(contender, {**told, **more})
+    with place(kafka) as task:
+        told = {**asyncio.run(with_writer(task, WRITERS_PIECES)), "kafka_kind": kafka, "state_bytes": state_mb << 20}
+        told["environment"] = {**task["of_worker"], "TALLYWIRE_STREAMS_STATE_BYTES": str(state_mb << 20)}
+        more = {"any_core": True, "events": FULL.stages, "minutes": minutes, "give_up_s": 60 * minutes + GIVE_UP_S}
+        return _run(Contender(report.SOAKED, "soak", {}), {**told, **more})
 
 
 def _one(contender: Contender, run: int, task: Task, topics: dict[int, tuple[str, str]]) -> Result:
@@ -139,13 +146,16 @@ def _run(contender: Contender, told: Task) -> Result:
     if contender.module not in {"content_api", "http", "latency", "soak", "tallywire_streams"}:
         command = placed(told, *command)
     give_up_s = told.get("give_up_s", GIVE_UP_S)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=give_up_s, check=False)
+    says = None if contender.module == "soak" else subprocess.PIPE
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=says, text=True, timeout=give_up_s, check=False
+    )
     lines = [line[line.index('{"events"') :] for line in done.stdout.splitlines() if '{"events"' in line]
     if not lines:
-        raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{contender.label} told nothing:\n{done.stdout[-1500:]}\n{(done.stderr or '')[-3000:]}")
     result: Result = json.loads(lines[-1])
     if result.get("equal") is False:
-        _say(f"{contender.label}:\n{done.stderr[-3000:]}")
+        _say(f"{contender.label}: {result.get('stores', '')}\n{(done.stderr or '')[-3000:]}")
     return result
 
 

@@ -29,11 +29,11 @@ Task = dict[str, Any]
 
 
 @contextlib.contextmanager
-def place() -> Iterator[Task]:
-    """Servers of their own, with topics and tables; stopped and deleted at the end."""
+def place(kafka: str | None = None) -> Iterator[Task]:
+    """Servers of their own, Kafka of that kind, with topics and tables; stopped and deleted at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="tallywire-bench-", ignore_cleanup_errors=True) as folder,
-        started_servers(Path(folder) / "servers") as servers,
+        started_servers(Path(folder) / "servers", kafka) as servers,
     ):
         settings = _settings(servers)
         migrate_api(settings)

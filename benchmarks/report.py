@@ -146,14 +146,23 @@ def memory(result: Result) -> str:
     lines = [
         f"{result['events']:,} events in {minutes:.1f} minutes, {result['refused']} requests refused; the capacity was"
         f" {result['capacity']:,.0f} events a second.",
+        *_on_what(result),
         "",
-        "| | memory at first | in the middle | at the end | a minute, over the second half |",
-        "|---|--:|--:|--:|--:|",
+        "| | memory at first | in the middle | at the end | the most | a minute, over the second half |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     for name, of in result["memory"].items():
-        held = " | ".join(f"{of[at]:,.0f} MB" for at in ("first", "middle", "last"))
+        held = " | ".join(f"{of[at]:,.0f} MB" if at in of else "" for at in ("first", "middle", "last", "most"))
         lines.append(f"| {name} | {held} | {of['mb_a_minute']:+.2f} MB |")
     return "\n".join(lines)
+
+
+def _on_what(result: Result) -> list[str]:
+    if "kafka_kind" not in result:
+        return []  # measured before it was told
+    kafka = {"tansu": "Tansu, its log in memory", "apache": "Apache Kafka, its log on disk"}[result["kafka_kind"]]
+    counts = {True: "all stores have the same", False: "THE STORES DIFFER"}[result["equal"]]
+    return [f"Kafka is {kafka}; the worker's state may hold {result['state_bytes'] >> 20:,} MB; {counts}."]
 
 
 def page(of: Told) -> str:
