@@ -6,7 +6,7 @@ envelope again writes the same row.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,11 +21,21 @@ from streams.index import Flags, Index
 from streams.messages import Message
 from streams.rejections import NOBODY
 from streams.retry import until_done
+from streams.sinks import native
 from wire import envelope
-from wire.accounts import LAST_S, WINDOW_S, Counts, window, window_at
+from wire.accounts import LAST_S, WINDOW_S, Counts, window
 from wire.errors import Poison
 
-_TYPES: Final = ("UUID", "DateTime('UTC')", "UInt16", "UInt64", "UUID", "UInt64", "UInt64", "UInt64")
+_TYPES: Final = (
+    envelope.UUID_BYTES,
+    pa.uint32(),
+    pa.uint16(),
+    pa.uint64(),
+    envelope.UUID_BYTES,
+    pa.uint64(),
+    pa.uint64(),
+    pa.uint64(),
+)
 
 
 class Account(NamedTuple):
@@ -99,10 +109,13 @@ def _windows(events: pa.Table) -> npt.NDArray[np.int64]:
 
 async def store(doors: Doors, accounts: Sequence[Account]) -> None:
     """Returns when the table has them. The same again is the same row."""
-    rows = [(each.organization_id, window_at(each.window), *each[2:]) for each in accounts]
-    if rows:
-        insert = doors.clickhouse.insert
-        await until_done(
-            "accounts",
-            lambda: asyncio.to_thread(insert, "counted_events", rows, Account._fields, column_type_names=_TYPES),
-        )
+    if accounts:
+        rows = table(accounts)
+        await until_done("accounts", lambda: asyncio.to_thread(native.insert, doors.clickhouse, "counted_events", rows))
+
+
+def table(accounts: Iterable[Account]) -> pa.Table:
+    """Accounts as rows of the table."""
+    raw = [(one.organization_id.bytes, *one[1:4], one.collector.bytes, *one[5:]) for one in accounts]
+    columns = map(pa.array, zip(*raw, strict=True), _TYPES)
+    return pa.table(dict(zip(Account._fields, columns, strict=True)))

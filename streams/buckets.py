@@ -19,8 +19,11 @@ Minutes = npt.NDArray[np.int64]
 
 MAX_BYTES: Final = 1 << 30
 """Half of it for open minutes (some 80 bytes an id), a quarter for the contents that were touched, a quarter for those
-that the ledger knew. While an array grows, the old one and the new one are there for a moment."""
+that the ledger knew. What contents take beyond their quarter, as arrays double, the minutes leave to them. While an
+array grows, the old one and the new one are there for a moment."""
 BYTES_A_KNOWN_CONTENT: Final = 96
+BYTES_A_MINUTE: Final = 2_500
+"""What the objects of a minute take, beside what is in their arrays."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class _Slice:
 
     @property
     def nbytes(self) -> int:
-        return self.ids.nbytes + self.buckets.nbytes + self.cells.nbytes
+        return BYTES_A_MINUTE + self.ids.nbytes + self.buckets.nbytes + self.cells.nbytes
 
 
 class Buckets:
@@ -113,7 +116,24 @@ class Buckets:
     @property
     def is_full(self) -> bool:
         """So many contents were touched that it is time to begin anew."""
-        return self._contents.nbytes + self._totals.nbytes > self._max_bytes // 4
+        return self._of_contents > self._max_bytes // 4
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that all of it takes: after `count` within the bound, or it is one minute that takes more."""
+        return self._of_known + self._of_contents + self._of_minutes
+
+    @property
+    def _of_known(self) -> int:
+        return self._ledger.nbytes if self._ledger else 0
+
+    @property
+    def _of_contents(self) -> int:
+        return self._contents.nbytes + self._totals.nbytes + self._old.nbytes
+
+    @property
+    def _of_minutes(self) -> int:
+        return sum(part.nbytes for part in self._slices.values())
 
     def missing(self, batch: Batch) -> Missing:
         """What a batch needs that is not held; load all of it, then count. Calling it marks it as held."""
@@ -188,8 +208,9 @@ class Buckets:
 
     def _evict(self) -> None:
         """Let go of the minutes that were not touched for longest, until the rest fits; the ledger has them."""
-        held = sum(part.nbytes for part in self._slices.values())
-        while held > self._max_bytes // 2 and len(self._slices) > 1:
+        most = min(self._max_bytes // 2, self._max_bytes - self._of_known - self._of_contents)
+        held = self._of_minutes
+        while held > most and len(self._slices) > 1:
             minute, oldest = self._slices.popitem(last=False)
             held -= oldest.nbytes
             self._evicted_to = max(self._evicted_to, minute)

@@ -118,6 +118,6 @@ class Cells:
 def _grown(array: npt.NDArray[Any], size: int, fill: int) -> npt.NDArray[Any]:
     if size <= len(array):
         return array
-    grown = np.full((max(size, 2 * len(array), 64), *array.shape[1:]), fill, array.dtype)
+    grown = np.full((max(size, 2 * len(array), 4), *array.shape[1:]), fill, array.dtype)
     grown[: len(array)] = array
     return grown

@@ -71,7 +71,9 @@ class EngagementProcessor:
 
     async def process(self, messages: list[Message], admit: Admit = anything) -> None:
         """Count the messages' events. Returns when ledger, aggregates and counters have them."""
-        if self._buckets.is_full:
+        if self._buckets.is_full or self._platforms.is_full:
+            del self._buckets  # before the next one is loaded, so that there are never two
+            self._platforms.forget()
             self._buckets = await self._ledger.begin(self._max_bytes)
         events, refused = await asyncio.to_thread(envelopes.read, messages, EVENTS.partitions, self._platforms)
         admit(refused)

@@ -16,6 +16,8 @@ from wire.countable import wrong
 from wire.errors import Poison
 from wire.events import KINDS
 
+MOST_PLATFORMS: Final = 50_000
+"""Senders may make up as many as they like, and every insert brings all the names that are known."""
 _KINDS: Final = pa.array(KINDS, pa.string())
 _MINUTES: Final = 1024
 """How many minutes the rows' order tells apart."""
@@ -26,9 +28,10 @@ _VARIANT: Final = np.uint64(2)
 
 @dataclass
 class Platforms:
-    """Platform names <-> small codes, for the life of a process."""
+    """Platform names <-> small codes."""
 
     names: list[str] = field(default_factory=list)
+    most: int = MOST_PLATFORMS
     _codes: dict[str, int] = field(default_factory=dict)
 
     def code(self, name: str) -> int:
@@ -37,6 +40,16 @@ class Platforms:
             self._codes[name] = len(self.names)
             self.names.append(name)
         return self._codes[name]
+
+    @property
+    def is_full(self) -> bool:
+        """So many were met that it is time to `forget`."""
+        return len(self.names) > self.most
+
+    def forget(self) -> None:
+        """Begin anew; codes that were given out hold no more."""
+        self.names.clear()
+        self._codes.clear()
 
     def codes(self, column: pa.DictionaryArray) -> npt.NDArray[np.uint64]:
         """An envelope's platform column -> codes."""
@@ -132,7 +145,7 @@ def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
         "minute": pa.array((batch.minute[rows] * 60).astype(np.uint32)),
         "id": kept["id"],
         "kind": pa.DictionaryArray.from_arrays(kept["kind"].combine_chunks().cast(pa.int8()), _KINDS),
-        "platform": pa.DictionaryArray.from_arrays((batch.code[rows] >> np.uint64(8)).astype(np.int16), names),
+        "platform": pa.DictionaryArray.from_arrays((batch.code[rows] >> np.uint64(8)).astype(np.int32), names),
         "robot": kept["robot"],
         "value": kept["value"],
         "actor": kept["actor"],

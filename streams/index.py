@@ -16,7 +16,8 @@ Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 F = TypeVar("F")
 
-_SMALLEST: Final = 64
+_SMALLEST: Final = 8
+"""An old minute has an event or two."""
 _SEED: Final = np.uint64(secrets.randbits(64))
 """Unknown to senders, so that nobody can choose ids that collide."""
 

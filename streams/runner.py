@@ -22,6 +22,8 @@ from wire.telemetry import FLUSH_SECONDS
 from wire.topics import Topic
 
 SETTLE_EVERY_S = 1.0
+MOST_UNSETTLED = 50_000
+"""Messages; more are not processed before their effects are durable, since all that waits for it is in memory."""
 
 _log = structlog.stdlib.get_logger("streams.runner")
 
@@ -71,6 +73,7 @@ class Runner:
         self._next: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._counted_ms: dict[int, int] = {}
+        self._unsettled = 0
         self._epoch = 0
         self._beginning: asyncio.Task[dict[int, int]] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,6 +151,8 @@ class Runner:
         """Process some messages, then tell Faust."""
         async with self._one_at_a_time:
             await self._process(events)
+            if self._unsettled > MOST_UNSETTLED:
+                await self._settle()
         for event in events:
             event.ack()
 
@@ -157,6 +162,7 @@ class Runner:
             with FLUSH_SECONDS.time():
                 messages = await self._processed(messages)
             now_ms = int(self.doors.now() * 1000)
+            self._unsettled += len(messages)
             for message in messages:
                 self._next[message.partition] = message.offset + 1
                 self._counted_ms[message.partition] = min(message.timestamp_ms, now_ms)
@@ -195,6 +201,7 @@ class Runner:
         `settle` has to do, are taken in one step of the event loop."""
         async with self._one_settles:
             moved = {p: offset for p, offset in self._next.items() if offset != self._stored[p]}
+            self._unsettled = 0
             if moved:
                 await self._processor.settle()
                 await positions.store(self.doors.clickhouse, self.topic.name, self._epoch, moved)

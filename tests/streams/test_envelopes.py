@@ -67,3 +67,12 @@ def test_nothing_but_bad_envelopes_is_no_events() -> None:
     events, refused = read(message(2, UUID(int=1), kind=200))
     assert refused == {2: "unknown_kind"}
     assert len(events.position) == len(events.columns) == 0
+
+
+def test_a_platform_keeps_its_name_however_many_were_met_before_it() -> None:
+    platforms = envelopes.Platforms()
+    for n in range(40_000):
+        platforms.code(f"made_up_{n}")
+    events, _ = envelopes.read([message(0, UUID(int=1))], EVENTS.partitions, platforms)
+    rows = envelopes.ledger_rows(events, np.ones(2, np.bool_), platforms)
+    assert rows["platform"].to_pylist() == ["web", "web"]

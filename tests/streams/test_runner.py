@@ -10,7 +10,7 @@ from streams.doors import Doors
 from streams.freshness import as_of_ms
 from streams.messages import Message, position
 from streams.positions import load
-from streams.runner import GapError, Runner
+from streams.runner import MOST_UNSETTLED, GapError, Runner
 from streams.stretches import Admit, Stretches
 from wire.topics import Topic
 
@@ -158,6 +158,27 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 1}
     await runner.stop()
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2}
+
+
+async def test_while_it_does_not_settle_no_more_is_processed_than_may_wait_for_it_in_memory(runner: Runner) -> None:
+    await runner.assigned({0})
+    await runner.flush([Event(Record(0, 0))])
+    let_go = asyncio.Event()
+
+    async def settle() -> None:
+        await let_go.wait()
+
+    runner._processor.settle = settle
+    settling = asyncio.create_task(runner._settle())
+    await asyncio.sleep(0.05)
+    await runner.flush([Event(Record(0, offset)) for offset in range(1, MOST_UNSETTLED)])
+    flushing = asyncio.create_task(runner.flush([Event(Record(0, MOST_UNSETTLED + at)) for at in range(2)]))
+    _, waits = await asyncio.wait([flushing], timeout=0.5)
+    assert waits, "it goes on, though nothing of it is durable"
+    let_go.set()
+    await asyncio.gather(flushing, settling)
+    await runner.flush([Event(Record(0, MOST_UNSETTLED + 2))])
+    await runner.stop()
 
 
 async def test_an_assignment_that_the_next_one_overtakes_is_carried_out_whole_and_first(
