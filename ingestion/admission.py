@@ -9,7 +9,11 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
+from ingestion.database import trim
 from ingestion.problems import Problem, unavailable
+
+MAX_BUCKETS: Final = 100_000
+"""Some 30 MB."""
 
 
 @dataclass(slots=True)
@@ -17,7 +21,8 @@ class Rates:
     """A token bucket of events for each organization; it holds one second's worth.
 
     A request is let in while its bucket is not in debt, and charged once its events have been counted: a large batch
-    may go into debt, and the next request waits until it is paid.
+    may go into debt, and the next request waits until it is paid. Of too many, those that were charged longest ago are
+    forgotten: they are full again.
     """
 
     events_per_second: int
@@ -40,7 +45,10 @@ class Rates:
 
     def charge(self, organization_id: UUID, events: int) -> None:
         """Take this many events from the bucket."""
-        self._buckets[organization_id] = self._tokens(organization_id) - events, self.clock()
+        left = self._tokens(organization_id) - events
+        self._buckets.pop(organization_id, None)
+        self._buckets[organization_id] = left, self.clock()
+        trim(self._buckets, MAX_BUCKETS)
 
     def _tokens(self, organization_id: UUID) -> float:
         tokens, at = self._buckets.get(organization_id, (float(self.events_per_second), self.clock()))

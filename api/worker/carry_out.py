@@ -14,6 +14,7 @@ from api.worker.publishing import publish
 from api.worker.scores import score
 from wire.commands import PUBLISH_CONTENT, RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, SCORE_CONTENT, Command
 from wire.errors import Poison
+from wire.telemetry import COMMANDS as COUNTED
 
 Handler = Callable[[asyncpg.Connection, Command], Awaitable[None]]
 Outcome = Literal["applied", "duplicate", "held back"]
@@ -36,6 +37,11 @@ def decode(body: bytes) -> Command:
         return _command.decode(body)
     except (ValueError, RecursionError) as error:
         raise Poison("undecodable_command", str(error)[:500]) from error
+
+
+def count(type_: str | None, outcome: str) -> None:
+    """Count what became of a command. Senders may make up types; a metric would keep each of them for good."""
+    COUNTED.labels(type_ if type_ in HANDLERS else "unknown", outcome).inc()
 
 
 async def carry_out(pool: asyncpg.Pool, command: Command) -> Outcome:

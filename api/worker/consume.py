@@ -18,11 +18,10 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobus
 import wire.postgres
 import wire.rabbitmq
 from api.worker.aside import Aside, delay, of_command, of_message, set_aside
-from api.worker.carry_out import carry_out, decode
+from api.worker.carry_out import carry_out, count, decode
 from api.worker.patience import patiently
 from wire.commands import Command
 from wire.errors import Poison, Transient
-from wire.telemetry import COMMANDS as COUNTED
 from wire.topics import COMMANDS, DEAD, Queue
 
 PREFETCH: Final = 20
@@ -73,10 +72,10 @@ async def settle(pool: asyncpg.Pool, message: AbstractIncomingMessage) -> None:
         command = decode(message.body)
     except Poison as poison:
         await _keep(pool, of_message(*_envelope(message), poison.reason, poison.detail))
-        COUNTED.labels(message.type or "unknown", "dead").inc()
+        count(message.type, "dead")
         return
     outcome = await _settle_command(pool, command, message.body)
-    COUNTED.labels(command.type, outcome).inc()
+    count(command.type, outcome)
 
 
 async def _settle_command(pool: asyncpg.Pool, command: Command, body: bytes) -> str:

@@ -7,10 +7,9 @@ import structlog
 
 import wire.postgres
 from api.worker.aside import delay, put_back, take_back
-from api.worker.carry_out import apply, decode
+from api.worker.carry_out import apply, count, decode
 from api.worker.confinement import confine
 from wire.errors import Poison
-from wire.telemetry import COMMANDS as COUNTED
 
 MOST_SURPRISES: Final = 8
 """How often a command may fail in a way that nobody has thought of before it is dead."""
@@ -26,7 +25,7 @@ async def retry_next(pool: asyncpg.Pool) -> bool:
             return False
         await confine(connection, row["organization_id"])
         outcome = await _try(connection, row)
-    COUNTED.labels(row["type"], outcome).inc()
+    count(row["type"], outcome)
     return True
 
 

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 import wire.rabbitmq
 from api.worker import carry_out
 from api.worker.run import run
-from wire.commands import Command, PublishContent, ScoreContent, shard
+from wire import telemetry
+from wire.commands import SCORE_CONTENT, Command, PublishContent, ScoreContent, shard
 from wire.ids import new_id
 from wire.settings import Settings
 from wire.topics import COMMANDS, COMMANDS_EXCHANGE, DEAD, DEAD_EXCHANGE
@@ -322,3 +323,12 @@ async def test_while_postgresql_is_away_commands_wait_in_place_and_lose_nothing(
         await until(all_scored)
         assert not worker.done()
     await proxy.shut()
+
+
+def test_types_that_senders_make_up_are_not_kept_by_the_metrics() -> None:
+    for n in range(3):
+        carry_out.count(f"made.up_{n}", "dead")
+    carry_out.count(None, "dead")
+    carry_out.count(SCORE_CONTENT, "dead")
+    types = {sample.labels["type"] for metric in telemetry.COMMANDS.collect() for sample in metric.samples}
+    assert {"unknown", SCORE_CONTENT} <= types <= {"unknown", *carry_out.HANDLERS}
