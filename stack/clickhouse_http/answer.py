@@ -4,7 +4,8 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from tempfile import NamedTemporaryFile
 from typing import Final
@@ -12,10 +13,12 @@ from typing import Final
 from aiohttp import web
 from chdb.state.sqlitelike import Connection, StreamingResult
 
+from stack.clickhouse_http.body import BLOCK_BYTES
 from stack.clickhouse_http.compression import Encoder, encoder
 from stack.clickhouse_http.engine import Engine, literal
 from stack.clickhouse_http.errors import ClickHouseError
-from stack.clickhouse_http.question import BLOCK_BYTES, Question
+from stack.clickhouse_http.question import Question
+from stack.clickhouse_http.spool import LARGEST
 from stack.clickhouse_http.statement import Statement
 
 _FORMATS = (
@@ -59,19 +62,33 @@ class Answering:
     async def insert(self, into: str, rest: str, first: bytes) -> web.Response:
         """Store the body, all of it or, where anything fails, nothing. `into` ends with the table and its columns.
 
-        It goes through a file, since chDB's own streaming inserts do not tell when storing the rows fails.
+        chDB's own streaming inserts do not tell when storing the rows fails, so it reads what has come whole.
         """
-        with NamedTemporaryFile(prefix="tallywire-insert-") as spool:
-            block = first or await self.question.body.block()
-            while block:
-                await self.engine.run(spool.write, block)
-                block = await self.question.body.block()
-            size = spool.tell()
-            await self.engine.run(spool.flush)
-            sql = f"{into} FROM INFILE {literal(spool.name)} COMPRESSION 'none' {rest}"
+        async with self._body(first) as (path, size):
+            sql = f"{into} FROM INFILE {literal(path)} COMPRESSION 'none' {rest}"
             result = await self.engine.run(self.handle.query, sql)
         rows = result.rows_read()
         return web.Response(headers=self.summary(read_rows=rows, written_rows=rows, written_bytes=size))
+
+    @asynccontextmanager
+    async def _body(self, first: bytes) -> AsyncIterator[tuple[str, int]]:
+        """Where the body is that begins with `first`, and its size."""
+        body = self.question.body
+        size = len(first) + (LARGEST if body.left is None else body.left)
+        if size < LARGEST:
+            with self.engine.spools.one() as spool:
+                room = spool.room(size)
+                room[: len(first)] = first
+                await body.into(room[len(first) :])
+                yield spool.path, size
+            return
+        with NamedTemporaryFile(prefix="tallywire-insert-") as file:
+            block = first or await body.block()
+            while block:
+                await self.engine.run(file.write, block)
+                block = await body.block()
+            await self.engine.run(file.flush)
+            yield file.name, file.tell()
 
     async def select(self, request: web.Request, sql: str, statement: Statement) -> web.StreamResponse:
         """Run any other statement; a result in a streamable format begins to leave before it is complete."""

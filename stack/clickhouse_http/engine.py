@@ -14,6 +14,7 @@ import chdb
 from chdb.state.sqlitelike import Connection
 
 from stack.clickhouse_http.errors import SESSION_IS_LOCKED, from_engine, refusal
+from stack.clickhouse_http.spool import Spools
 
 HANDLES: Final = 16
 """Statements that run at once; the next one waits."""
@@ -53,6 +54,7 @@ class Engine:
         self._free = asyncio.Semaphore(HANDLES)
         self._sessions: dict[tuple[str, bool], Session] = {}
         self.version = ""
+        self.spools = Spools()
 
     async def start(self) -> None:
         """Open the folder. Raises ClickHouseError 76 where another process has it open."""

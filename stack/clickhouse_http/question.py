@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import BodyPartReader, StreamReader, web
+from aiohttp import BodyPartReader, web
 
-from stack.clickhouse_http.compression import Step, decoder
-from stack.clickhouse_http.errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, UNKNOWN_SETTING, refusal
+from stack.clickhouse_http.body import Body
+from stack.clickhouse_http.errors import NOT_IMPLEMENTED, UNKNOWN_SETTING, refusal
 from stack.clickhouse_http.users import User
 
 _TRANSPORT = (
@@ -21,38 +21,6 @@ NOT_SETTINGS: Final = frozenset(_TRANSPORT.split())
 """Parameters that speak of the request, not of the query."""
 
 _NAME = re.compile(r"\w+")
-BLOCK_BYTES: Final = 1 << 20
-
-
-class Body:
-    """The request's body, decompressed, about a megabyte at a time."""
-
-    def __init__(self, stream: StreamReader | None, decode: Step) -> None:
-        self._stream = stream
-        self._decode = decode
-
-    async def block(self) -> bytes:
-        """The next bytes; nothing at the end."""
-        blocks: list[bytes] = []
-        size = 0
-        while self._stream is not None and size < BLOCK_BYTES:
-            data = await self._stream.readany()
-            if not data:
-                self._stream = None
-                break
-            try:
-                blocks.append(self._decode(data))
-            except Exception as error:
-                raise refusal(BAD_ARGUMENTS, "BAD_ARGUMENTS", f"The body does not decompress: {error}.") from error
-            size += len(blocks[-1])
-        return b"".join(blocks)
-
-    async def rest(self) -> bytes:
-        """Everything that is left."""
-        blocks = []
-        while block := await self.block():
-            blocks.append(block)
-        return b"".join(blocks)
 
 
 @dataclass(frozen=True)
@@ -74,10 +42,9 @@ class Question:
 async def read(request: web.Request, user: User) -> Question:
     """The question that a request asks. Raises ClickHouseError for what cannot be understood."""
     fields = dict(request.query)
-    stream: StreamReader | None = request.content
-    if request.content_type == "multipart/form-data":
+    is_form = request.content_type == "multipart/form-data"
+    if is_form:
         fields |= await _form(request)
-        stream = None
     settings = {name: value for name, value in fields.items() if name not in NOT_SETTINGS and not _is_parameter(name)}
     for name in settings:
         if not _NAME.fullmatch(name):
@@ -86,7 +53,7 @@ async def read(request: web.Request, user: User) -> Question:
     return Question(
         id=fields.get("query_id") or str(uuid.uuid4()),
         text=fields.get("query", "").strip().encode(),
-        body=Body(stream, decoder(request.headers.get("Content-Encoding", ""))),
+        body=Body(request, none=is_form),
         database=fields.get("database") or request.headers.get("X-ClickHouse-Database") or "",
         format=fields.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",
         session=fields.get("session_id"),

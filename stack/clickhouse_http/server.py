@@ -8,9 +8,9 @@ from aiohttp import web
 
 from stack.clickhouse_http import question as questions
 from stack.clickhouse_http.answer import Answering
+from stack.clickhouse_http.body import BLOCK_BYTES, IS_LAST
 from stack.clickhouse_http.engine import Engine
 from stack.clickhouse_http.errors import READONLY, ClickHouseError, refusal
-from stack.clickhouse_http.question import BLOCK_BYTES
 from stack.clickhouse_http.statement import check, scan
 from stack.clickhouse_http.users import User, authenticate
 
@@ -20,13 +20,17 @@ def application(engine: Engine, users: dict[str, User]) -> web.Application:
 
     async def ask(request: web.Request) -> web.StreamResponse:
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Server-Display-Name": "chdb"}
+        answer: web.StreamResponse
         try:
             question = await questions.read(request, authenticate(request, users))
             headers["X-ClickHouse-Query-Id"] = question.id
-            return await _answer(request, engine, question, headers)
+            answer = await _answer(request, engine, question, headers)
         except ClickHouseError as error:
             headers["X-ClickHouse-Exception-Code"] = str(error.code)
-            return web.Response(status=error.status, text=str(error), headers=headers)
+            answer = web.Response(status=error.status, text=str(error), headers=headers)
+        if IS_LAST in request:
+            answer.force_close()
+        return answer
 
     async def ping(_request: web.Request) -> web.Response:
         return web.Response(text="Ok.\n")

@@ -19,11 +19,13 @@ from typing import Any
 from uuid import UUID
 
 import clickhouse_connect
+import numpy as np
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
+from streams.sinks import native
 from tests.conftest import free_port
 
 USERS = {"platform": {"password": "owner's pass"}, "reader": {"password": "r", "readonly": True}}
@@ -182,6 +184,30 @@ def test_an_insert_that_breaks_off_stores_nothing(served: Served, client: Client
     assert client.query(f"SELECT count() FROM {table}").result_rows == [(0,)]
     assert served.ask(f"INSERT INTO {table} FORMAT JSONEachRow", rows)[0] == 200
     assert client.query(f"SELECT count() FROM {table}").result_rows == [(200_000,)]
+
+
+@pytest.mark.parametrize("rows", [1, 600_000, 100_000, 4_300_000])
+def test_a_body_of_any_size_is_stored_as_it_came(client: Client, rows: int) -> None:
+    """From one block of the socket's to more than is kept in memory; after a larger one nothing of it is left."""
+    client.command("CREATE OR REPLACE TABLE sized (n UInt64) ENGINE = MergeTree ORDER BY n")
+    numbers = np.arange(rows, dtype=np.uint64)
+    for part in (numbers, numbers + np.uint64(rows)):
+        native.insert(client, "sized", pa.table({"n": part}))
+    assert client.query("SELECT count(), sum(n), uniqExact(n) FROM sized").result_rows == [
+        (2 * rows, rows * (2 * rows - 1), 2 * rows)
+    ]
+
+
+def test_a_body_that_the_client_does_not_finish_is_not_stored(served: Served, client: Client, table: str) -> None:
+    whole = b"".join(b"%d\tw\n" % n for n in range(500_000))
+    query = f"query=INSERT+INTO+{table}+FORMAT+TSV&user=platform&password=owner%27s+pass"
+    head = f"POST /?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(whole)}\r\n\r\n".encode()
+    for sent in [0, 1_000_000, 2_500_000, len(whole) - 1] * 5:
+        with socket.create_connection(("127.0.0.1", served.port)) as hanging_up:
+            hanging_up.sendall(head + whole[:sent])
+    assert served.ask(f"INSERT INTO {table} FORMAT TSV", whole[:3_000_000].rpartition(b"\n")[0])[0] == 200
+    stored = whole[:3_000_000].count(b"\n")
+    assert client.query(f"SELECT count(), max(id) + 1 FROM {table}").result_rows == [(stored, stored)]
 
 
 @pytest.mark.parametrize("wrong", ["CHECK n < 10", "CHECK throwIf(n = 10) = 0"])
