@@ -37,9 +37,7 @@ _log = structlog.stdlib.get_logger("streams.app")
 
 
 class PromptThread(driver.AIOKafkaConsumerThread):
-    """Fetches without Faust's wait, which is no setting of its, and can take its group's lead."""
-
-    lead: Lead
+    """Fetches without Faust's wait, which is no setting of its, and takes its group's lead where nobody has it."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         made = super()._create_worker_consumer(transport)
@@ -49,7 +47,7 @@ class PromptThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Listen to who leads."""
         await super().on_start()
-        self.lead = Lead(self._consumer)
+        Lead(self._consumer)
 
 
 class FencedConsumer(driver.Consumer):
@@ -147,14 +145,8 @@ class Streams(faust.App):
             looks, of = looks + 1 if stands else 0, self.rebalancing_count
             if stands:
                 await self.broker_answers()
-            if looks == STUCK_S // LOOK_EVERY_S // 2:
-                self.take_the_lead()
         _log.error("a rebalance does not end; this process ends, and goes on at the stored position")
         os._exit(70)
-
-    def take_the_lead(self) -> None:
-        """At the next join, where there is one."""
-        cast("Any", self.consumer)._thread.lead.wanted = True  # noqa: SLF001  # its own thread has the group
 
     def _as_of(self) -> dict[int, int | None]:
         consumer = cast("Any", self.consumer)._thread._consumer  # noqa: SLF001  # faust does not pass its times on

@@ -87,7 +87,7 @@ FAULTS: Final = (
         name="mixed versions",
         does="a worker and a collector of an older revision beside today's; then the old worker alone",
         do=versions.mixed,
-        holds=f"{PROGRESS}, and within 75 s once they have gone",
+        holds=f"{PROGRESS}, and so once they have gone",
         costs_s=70,
         takes=frozenset({WORKERS, "streams"}),
     ),

@@ -18,7 +18,7 @@ import wire.kafka
 from stack import environment, processes
 from tests.faults import poison
 from tests.faults.load import Load
-from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, PROGRESS_WITHOUT_LEADER_S, Trial
+from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
 from wire.settings import Settings
 from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
 
@@ -75,7 +75,7 @@ async def nothing_but_garbage(trial: Trial) -> None:
     assert await trial.stores.rejected(EVENTS.name) == before + BAD_IN_A_ROW
     async with trial.machine.beside("streams", TALLYWIRE_STREAMS_BAD_IN_A_ROW="0"), trial.machine.frozen("streams"):
         await trial.progress(PROGRESS_AFTER_DEATH_S)
-    await trial.progress(PROGRESS_WITHOUT_LEADER_S)
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
     assert await trial.stores.rejected(EVENTS.name) == before + BAD_IN_A_ROW + 10
     assert (await _tallywire(trial, "status"))[0] == 0
 

@@ -18,9 +18,6 @@ PROGRESS_S: Final = 15
 """After a rebalance that nobody died in, everything accepted until then is counted within this."""
 PROGRESS_AFTER_DEATH_S: Final = 40
 """A dead worker is missed after 10 s, the others have 10 s to come together, and a store may have been away."""
-PROGRESS_WITHOUT_LEADER_S: Final = 75
-"""Where the leader of the group leaves while another joins: Tansu would wait for it for ever, so after 30 s another
-worker takes its place."""
 
 
 @dataclass(frozen=True)

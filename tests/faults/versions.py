@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_WITHOUT_LEADER_S, Trial
+from tests.faults.trial import PROGRESS_AFTER_DEATH_S, Trial
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = ("streams", "ingestion", "wire")
@@ -35,7 +35,7 @@ async def mixed(trial: Trial) -> None:
         async with trial.machine.frozen("streams"):
             await trial.progress(PROGRESS_AFTER_DEATH_S)
         trial.load.doors.pop()
-    await trial.progress(PROGRESS_WITHOUT_LEADER_S)
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
 
 
 def older() -> str | None:
