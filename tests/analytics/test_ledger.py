@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 MINUTE = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
@@ -93,3 +94,12 @@ def test_an_aggregate_keeps_the_larger_count_and_a_position_the_farther_one(clie
     assert client.query(held, {"c": content}).result_rows == [(19, 190)]
     farthest = "SELECT next_offset FROM stream_positions WHERE topic = {t:String}"
     assert client.query(farthest, {"t": topic}).result_rows == [(19,)]
+
+
+def test_a_worker_that_writes_the_ledger_in_the_shape_of_0_1_0_is_refused(client: Client) -> None:
+    content = uuid4()
+    rows = events(UUID(int=1), content, [(uuid4(), "view", 7)])
+    older = rows.drop_columns(["precedence"]).append_column("position", pa.array([7], pa.uint64()))
+    with pytest.raises(DatabaseError, match="No such column position"):
+        client.insert_arrow("engagement_events", older)
+    assert ledger(client, content) == []
