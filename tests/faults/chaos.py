@@ -18,6 +18,7 @@ import pytest
 from tests.faults import report
 from tests.faults.company import at_once, fewer
 from tests.faults.conftest import SEED, trial_in
+from tests.faults.machine import Died
 from tests.faults.table import FAULTS, possible
 from tests.faults.trial import Fault, Trial
 
@@ -85,11 +86,14 @@ def _together(faults: list[Fault]) -> list[str]:
 async def _fewest(faults: list[Fault], folders: pytest.TempPathFactory) -> str:
     """The smallest company of these, begun as they were, that differs on a new system; all, where no smaller does."""
     end = time.monotonic() + LONGEST_SEARCH_S - LONGEST_TRIAL_S
-    for some in fewer(faults):
-        if time.monotonic() > end:
-            return "not found in time"
-        async with trial_in(folders.mktemp("fewer")) as trial:
-            trial.long = LONG
-            if wrong := await trial.survive(some):
-                return trial.story(some, wrong, SEED)
+    try:
+        for some in fewer(faults):
+            if time.monotonic() > end:
+                return "not found in time"
+            async with trial_in(folders.mktemp("fewer")) as trial:
+                trial.long = LONG
+                if wrong := await trial.survive(some):
+                    return trial.story(some, wrong, SEED)
+    except (Died, TimeoutError) as error:
+        return f"not found, a new system did not start: {error!r}"
     return "+".join(map(str, faults))

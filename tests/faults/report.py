@@ -33,7 +33,7 @@ def with_more(page: str, faults: Iterable[Fault], kafka: str, more: Counter[str]
     counts[kafka] += more
     rows = [_row(fault.name, fault.does, fault.holds, fault.kafkas, counts) for fault in faults]
     rows += [
-        _row(name, "some of these that do not contradict each other", "", KAFKAS, counts) for name in AT_ONCE.values()
+        _row(name, "of these, any that do not contradict each other", "", KAFKAS, counts) for name in AT_ONCE.values()
     ]
     start = page.index(_BEGIN) + len(_BEGIN)
     rest = page[start:]
