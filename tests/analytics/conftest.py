@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -10,34 +9,25 @@ from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
 import wire.clickhouse
-from analytics.migrate import migrate
+from tests.databases import empty_clickhouse, migrated_clickhouse
 
 
 @pytest.fixture
 def empty_url(servers: Any) -> Iterator[SecretStr]:
     """An empty database of one test's own."""
-    name = f"analytics_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    yield SecretStr(f"{servers.clickhouse_url}/{name}")
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
+    with empty_clickhouse(servers.clickhouse_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def url(servers: Any) -> Iterator[SecretStr]:
-    name = f"analytics_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    yield SecretStr(f"{servers.clickhouse_url}/{name}")
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
+    with migrated_clickhouse(servers.clickhouse_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def client(url: SecretStr) -> Iterator[Client]:
     made = wire.clickhouse.client(url)
-    migrate(made)
     yield made
     made.close()
 

@@ -132,7 +132,7 @@ async def answers(url: str) -> bool:
 async def test_serving_ends_cleanly_when_told(settings) -> None:
     port = free_port()
     process = await start("serve", settings=settings, port=port)
-    for _ in range(200):
+    for _ in range(600):
         if await answers(f"http://127.0.0.1:{port}/readyz"):
             break
         await asyncio.sleep(0.1)
@@ -162,7 +162,7 @@ async def test_serving_without_signing_keys_ends_with_what_to_do(settings) -> No
 
 
 async def until_exists(path: Path) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if await asyncio.to_thread(path.exists):
             return
         await asyncio.sleep(0.1)

@@ -24,8 +24,8 @@ import pytest
 
 import wire.kafka
 import wire.rabbitmq
-from api.migrate import migrate
 from tests.conftest import free_port
+from tests.databases import migrated_postgres
 from wire.settings import Settings
 
 ORGANIZATION = UUID("01900000-0000-7000-8000-000000000001")
@@ -53,29 +53,17 @@ def vhost(servers: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated(servers: Any) -> Iterator[Settings]:
-    """A database as the API makes it, and the roles of its own that may enter."""
-    name = f"bridges_{uuid4().hex[:8]}"
-    at = urlsplit(servers.postgres_url)
-    as_role = f"postgresql://{{role}}:pw@{at.hostname}:{at.port}/{name}"
-    settings = Settings(
-        postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
-        postgres_app_url=as_role.format(role=f"{name}_app"),
-        postgres_relay_url=as_role.format(role=f"{name}_relay"),
-        postgres_import_url=as_role.format(role=f"{name}_import"),
-    )
-    asyncio.run(execute(servers.postgres_url, f"CREATE DATABASE {name}"))
-    migrate(settings)
-    organization = f"INSERT INTO organizations (id, name, slug) VALUES ('{ORGANIZATION}', 'Bridges', 'bridges')"
-    asyncio.run(execute(settings.postgres_url.get_secret_value(), organization))
-    yield settings
-    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay", "import")]
-    asyncio.run(execute(servers.postgres_url, f"DROP DATABASE {name} WITH (FORCE)", *roles))
+    """A database as the API makes it, with an organization."""
+    with migrated_postgres(servers.postgres_url) as settings:
+        asyncio.run(make_organization(settings.postgres_url.get_secret_value()))
+        yield settings
 
 
-async def execute(url: str, *statements: str) -> None:
+async def make_organization(url: str) -> None:
     connection = await asyncpg.connect(url)
-    for statement in statements:
-        await connection.execute(statement)
+    await connection.execute(
+        "INSERT INTO organizations (id, name, slug) VALUES ($1, 'Bridges', 'bridges')", ORGANIZATION
+    )
     await connection.close()
 
 
@@ -107,7 +95,7 @@ class Broker:
         command = [binary, "broker", "--listener-url", at, "--advertised-listener-url", at]
         command += ["--storage-engine", "memory://tansu/"]
         self.process = await asyncio.to_thread(subprocess.Popen, command, stdout=DEVNULL, stderr=DEVNULL)
-        for _ in range(100):
+        for _ in range(600):
             try:
                 await wire.kafka.ensure_topics(Settings(kafka_url=self.url).kafka_url)
             except wire.kafka.Transient:

@@ -30,7 +30,7 @@ class Broker:
         )
 
     async def until_up(self, settings: Any) -> None:
-        for _ in range(100):
+        for _ in range(600):
             with suppress(Transient):
                 await wire.kafka.ensure_topics(settings.kafka_url)
                 return

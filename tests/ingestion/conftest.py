@@ -13,7 +13,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,10 +20,11 @@ import httpx2
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pydantic import SecretStr
 
 import wire.kafka
-from api.migrate import migrate
 from tests.conftest import free_port
+from tests.databases import migrated_postgres
 from wire import envelope, topics
 from wire.events import KINDS
 from wire.ids import new_id
@@ -32,25 +32,17 @@ from wire.settings import Settings
 
 
 @pytest.fixture(scope="session")
-async def corner(servers: Any) -> AsyncIterator[Settings]:
+def migrated(servers: Any) -> Iterator[Settings]:
+    with migrated_postgres(servers.postgres_url) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+async def corner(servers: Any, migrated: Settings) -> Settings:
     """A database of the tests' own, as the API's migrations make it, and topics."""
-    name = f"ingestion_{secrets.token_hex(4)}"
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    at = urlsplit(servers.postgres_url)
-    settings = Settings(
-        postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
-        postgres_app_url=f"postgresql://{name}_app:pw@{at.hostname}:{at.port}/{name}",
-        postgres_relay_url=f"postgresql://{name}_relay:pw@{at.hostname}:{at.port}/{name}",
-        postgres_import_url=f"postgresql://{name}_import:pw@{at.hostname}:{at.port}/{name}",
-        kafka_url=servers.kafka_url,
-    )
-    await asyncio.to_thread(migrate, settings)
+    settings = migrated.model_copy(update={"kafka_url": SecretStr(servers.kafka_url)})
     await wire.kafka.ensure_topics(settings.kafka_url)
-    yield settings
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.execute(f"DROP ROLE {name}_app; DROP ROLE {name}_relay; DROP ROLE {name}_import")
-    await admin.close()
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import wire.clickhouse
-from analytics.migrate import migrate
 from ingestion import claims as claims_module
 from ingestion.accounts_table import AccountsTable, Claim
 from ingestion.claims import SETTLED_S, Claims
 from tests.conftest import free_port
+from tests.databases import migrated_clickhouse
 from wire.accounts import window_at
 
 ORGANIZATIONS = [UUID(int=n) for n in range(1, 3)]
@@ -79,18 +79,10 @@ async def test_what_cannot_be_told_is_bounded_and_the_newest_is_kept(monkeypatch
 @pytest.fixture(scope="module")
 async def analytics(servers: Any) -> AsyncIterator[tuple[str, AsyncClient]]:
     """An own database of ClickHouse: its address, and a client of it."""
-    name = f"claims_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    url = f"{servers.clickhouse_url}/{name}"
-    migrating = wire.clickhouse.client(SecretStr(url))
-    migrate(migrating)
-    migrating.close()
-    client = await wire.clickhouse.async_client(SecretStr(url))
-    yield url, client
-    await client.close()
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
+    with migrated_clickhouse(servers.clickhouse_url) as url:
+        client = await wire.clickhouse.async_client(url)
+        yield url.get_secret_value(), client
+        await client.close()
 
 
 async def accepted(client: AsyncClient, organization_id: UUID) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ingestion.client import Client
+from tests.conftest import free_port
 from wire.errors import Poison, Transient
 
 
@@ -34,18 +35,19 @@ async def test_it_waits_as_long_as_it_is_told_and_delivers_all(
 
 
 async def test_it_goes_on_trying_until_somebody_answers(
-    running: Any, corner: Any, organization: Any, unused_tcp_port: int, tmp_path: Path
+    running: Any, corner: Any, organization: Any, tmp_path: Path
 ) -> None:
     (content,) = await organization.content()
-    async with client_of(f"http://127.0.0.1:{unused_tcp_port}", organization.key) as client:
+    port = free_port()
+    async with client_of(f"http://127.0.0.1:{port}", organization.key) as client:
         sending = asyncio.create_task(client.events([organization.event(content)]))
         await asyncio.sleep(1)
-        async with running(corner, tmp_path, port=unused_tcp_port):
+        async with running(corner, tmp_path, port=port):
             assert (await sending).accepted == 1
 
 
-async def test_it_gives_up_after_its_time_and_says_what_was_in_the_way(unused_tcp_port: int) -> None:
-    async with client_of(f"http://127.0.0.1:{unused_tcp_port}", "twk_", give_up_s=1) as client:
+async def test_it_gives_up_after_its_time_and_says_what_was_in_the_way() -> None:
+    async with client_of(f"http://127.0.0.1:{free_port()}", "twk_", give_up_s=1) as client:
         with pytest.raises(Transient, match="did not take it in 1 s; the last answer was ConnectError"):
             await client.events([])
 

@@ -20,6 +20,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from tests.conftest import free_port
 from wire.topics import REJECTIONS, SNAPSHOTS
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -46,11 +47,9 @@ class System:
 
 
 @pytest.fixture(scope="session")
-def api(
-    corner: Any, servers: Any, unused_tcp_port_factory: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, dict[str, str]]]:
+def api(corner: Any, servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """A running API, and its environment."""
-    folder, port = tmp_path_factory.mktemp("api"), unused_tcp_port_factory()
+    folder, port = tmp_path_factory.mktemp("api"), free_port()
     environment = {
         **os.environ,
         "TALLYWIRE_POSTGRES_URL": corner.postgres_url.get_secret_value(),

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from ingestion import protocol
 from ingestion.protocol import BoundedProtocol
+from tests.conftest import free_port
 from tests.ingestion.broker import Broker
 
 MB = 1024 * 1024
@@ -66,10 +67,10 @@ async def test_beyond_its_limits_it_answers_429_and_503_does_not_grow_and_has_wh
 
 
 async def test_while_kafka_stands_still_it_answers_503_at_once_does_not_grow_and_keeps_what_it_was_sent(
-    running: Any, corner: Any, organization: Any, log: Any, unused_tcp_port: int, tmp_path: Path
+    running: Any, corner: Any, organization: Any, log: Any, tmp_path: Path
 ) -> None:
     (content,) = await organization.content()
-    broker = Broker(unused_tcp_port)
+    broker = Broker(free_port())
     alone = corner.model_copy(update={"kafka_url": SecretStr(f"kafka://127.0.0.1:{broker.port}")})
     broker.start()
     try:

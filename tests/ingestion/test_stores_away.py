@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import free_port
 from tests.ingestion.broker import Broker
 
 
@@ -90,10 +91,10 @@ async def test_without_postgresql_known_keys_and_content_go_on_and_others_are_as
 
 
 async def test_a_collector_starts_without_kafka_and_outlives_it(
-    running: Any, corner: Any, organization: Any, log: Any, unused_tcp_port: int, tmp_path: Path
+    running: Any, corner: Any, organization: Any, log: Any, tmp_path: Path
 ) -> None:
     (content,) = await organization.content()
-    broker = Broker(unused_tcp_port)
+    broker = Broker(free_port())
     alone = corner.model_copy(update={"kafka_url": type(corner.kafka_url)(f"kafka://127.0.0.1:{broker.port}")})
     event = organization.event(content)
     starting = running(alone, tmp_path, waiting=False)

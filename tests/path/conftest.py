@@ -78,7 +78,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     started.run("down")
 
 
-def eventually(what: Callable[[], Any], *, within_s: float = 30) -> Any:
+def eventually(what: Callable[[], Any], *, within_s: float = 60) -> Any:
     """The first true answer; fails with the last one."""
     end = time.monotonic() + within_s
     while not (answer := what()):

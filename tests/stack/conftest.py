@@ -94,10 +94,10 @@ def small(tmp_path: Path, servers: Any) -> Iterator[System]:
 
 @pytest.fixture
 def eventually() -> Callable[..., None]:
-    """`eventually(condition, seconds=20)`: waits until the condition holds."""
+    """`eventually(condition, seconds=60)`: waits until the condition holds."""
     import time
 
-    def wait(condition: Callable[[], bool], seconds: float = 20) -> None:
+    def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not come about"

@@ -44,7 +44,7 @@ class Served:
         users.write_text(json.dumps(USERS))
         command = [sys.executable, "-m", "stack.clickhouse_http", str(self.folder), "--port", str(self.port)]
         self.process = subprocess.Popen([*command, "--users", str(users), "--memory-mb", "1024"])
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 assert self.get("/ping") == (200, b"Ok.\n")
                 return

@@ -9,28 +9,22 @@ from uuid import uuid4
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from pydantic import SecretStr
 from typer.testing import CliRunner
 
 import wire.clickhouse
-from analytics.migrate import migrate
 from stack import environment
 from stack.__main__ import application
 from stack.commands.rejections import NOBODY, time_of
+from tests.databases import migrated_clickhouse
 from wire.settings import Settings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MINE = uuid4()
+COLUMNS = ["id", "organization_id", "source", "place", "reason", "detail", "sample", "rejected_at"]
 
 
 @pytest.fixture(scope="module")
 def clickhouse(servers: Any) -> Iterator[Client]:
-    name = f"rejections_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    client = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/{name}"))
-    migrate(client)
-    columns = ["id", "organization_id", "source", "place", "reason", "detail", "sample", "rejected_at"]
     rows = [
         (uuid4(), organization, source, place, reason, detail, f"sample {place}", NOW - timedelta(hours=place))
         for place, (organization, source, reason, detail) in enumerate(
@@ -42,11 +36,11 @@ def clickhouse(servers: Any) -> Iterator[Client]:
             ]
         )
     ]
-    client.insert("rejections", rows, columns)
-    yield client
-    client.close()
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
+    with migrated_clickhouse(servers.clickhouse_url) as url:
+        client = wire.clickhouse.client(url)
+        client.insert("rejections", rows, COLUMNS)
+        yield client
+        client.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -14,8 +14,8 @@ from pydantic import SecretStr
 import wire.clickhouse
 import wire.kafka
 import wire.redis
-from analytics.migrate import migrate
 from streams.doors import Doors
+from tests.databases import migrated_clickhouse
 from wire.commands import Command
 from wire.ids import partition
 from wire.settings import Settings
@@ -26,15 +26,10 @@ REDIS_DATABASE = 7
 
 @pytest.fixture(scope="session")
 def clickhouse(servers: Any) -> Iterator[Client]:
-    name = f"streams_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    client = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/{name}"))
-    migrate(client)
-    yield client
-    client.close()
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
+    with migrated_clickhouse(servers.clickhouse_url) as url:
+        client = wire.clickhouse.client(url)
+        yield client
+        client.close()
 
 
 @pytest.fixture

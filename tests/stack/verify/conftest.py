@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -22,14 +21,11 @@ import wire.clickhouse
 import wire.postgres
 import wire.redis
 from analytics.migrate import migrate
-from api.migrate import migrate as migrate_postgres
 from stack import environment
 from stack.__main__ import application
 from stack.figures import Counter, Place, Stores
-from stack.verify import (
-    Outcome,
-    verify,
-)
+from stack.verify import Outcome, verify
+from tests.databases import empty_clickhouse, migrated_postgres
 from wire.counters import Cell, encode_cells, position_key, snapshots_key
 from wire.settings import Settings
 from wire.topics import EVENTS
@@ -138,21 +134,10 @@ class System:
         return Place(Counter((self.organization, self.pieces[0]), unix), platform, kind)
 
 
-@pytest.fixture(scope="module")
-def clickhouse_url(servers: Any) -> Iterator[str]:
-    name = f"verify_{uuid4().hex[:12]}"
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    yield f"{servers.clickhouse_url}/{name}"
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
-
-
-async def execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    for statement in statements:
-        await connection.execute(statement)
-    await connection.close()
+@pytest.fixture(scope="session")
+def clickhouse_url(servers: Any) -> Iterator[SecretStr]:
+    with empty_clickhouse(servers.clickhouse_url) as url:
+        yield url
 
 
 async def make_organization(connection: asyncpg.Connection, id_: UUID) -> None:
@@ -165,27 +150,14 @@ async def make_organization(connection: asyncpg.Connection, id_: UUID) -> None:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres(servers: Any) -> Iterator[Settings]:
-    """A database as the API makes it, and the roles of its own that may enter."""
-    name = f"verify_{uuid4().hex[:8]}"
-    at = urlsplit(servers.postgres_url)
-    as_role = f"postgresql://{{role}}:pw@{at.hostname}:{at.port}/{name}"
-    settings = Settings(
-        postgres_url=f"{servers.postgres_url.rsplit('/', 1)[0]}/{name}",
-        postgres_app_url=as_role.format(role=f"{name}_app"),
-        postgres_relay_url=as_role.format(role=f"{name}_relay"),
-        postgres_import_url=as_role.format(role=f"{name}_import"),
-    )
-    asyncio.run(execute(servers.postgres_url, f"CREATE DATABASE {name}"))
-    migrate_postgres(settings)
-    yield settings
-    roles = [f"DROP ROLE {name}_{role}" for role in ("app", "relay", "import")]
-    asyncio.run(execute(servers.postgres_url, f"DROP DATABASE {name} WITH (FORCE)", *roles))
+    with migrated_postgres(servers.postgres_url) as settings:
+        yield settings
 
 
 @pytest.fixture
-async def system(servers: Any, clickhouse_url: str, postgres: Settings) -> AsyncIterator[System]:
+async def system(servers: Any, clickhouse_url: SecretStr, postgres: Settings) -> AsyncIterator[System]:
     settings = Settings(
         clickhouse_url=clickhouse_url,
         postgres_relay_url=postgres.postgres_relay_url,

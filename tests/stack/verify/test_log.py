@@ -17,7 +17,6 @@ from pydantic import SecretStr
 import wire.clickhouse
 import wire.kafka
 import wire.redis
-from analytics.migrate import migrate
 from stack.figures import Stores
 from stack.log import check as log_check
 from stack.log import stretches
@@ -28,6 +27,7 @@ from streams import positions
 from streams.doors import Doors
 from streams.engagement import EngagementProcessor
 from streams.messages import Message, position
+from tests.databases import migrated_clickhouse
 from tests.streams.test_engagement import make_log
 from wire.ids import id_at, time_ms
 from wire.topics import EVENTS, Topic
@@ -91,14 +91,11 @@ async def counted(servers: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(stretches, "MESSAGES", 4)
     monkeypatch.setattr(log_check, "EVENTS", topic)
     monkeypatch.setattr(log_check, "COUNTED", (topic,))
-    name, kafka = f"log_{uuid4().hex[:12]}", SecretStr(servers.kafka_url)
-    admin = wire.clickhouse.client(SecretStr(f"{servers.clickhouse_url}/default"))
-    admin.command(f"CREATE DATABASE {name}")
-    url = SecretStr(f"{servers.clickhouse_url}/{name}")
+    kafka = SecretStr(servers.kafka_url)
     async with AsyncExitStack() as doors:
+        url = doors.enter_context(migrated_clickhouse(servers.clickhouse_url))
         clickhouse = wire.clickhouse.client(url)
         doors.callback(clickhouse.close)
-        migrate(clickhouse)
         asking = await wire.clickhouse.async_client(url)
         doors.push_async_callback(asking.close)
         store = wire.redis.client(SecretStr(f"{servers.redis_url}/{REDIS_DATABASE}"))
@@ -114,8 +111,6 @@ async def counted(servers: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         log = await doors.enter_async_context(opened(kafka))
         its = Doors(clickhouse, store, producer, lambda: 1_800_000_000.0)
         yield Counted(clickhouse, Stores(asking, store, None), log, its, producer, topic, epoch)  # type: ignore[arg-type]  # the log needs no PostgreSQL
-    admin.command(f"DROP DATABASE {name}")
-    admin.close()
 
 
 @pytest.fixture
