@@ -110,78 +110,85 @@ class Request(OAuth2Request):
         return self._form
 
 
-def server_of(provider: Provider) -> AuthorizationServer:
-    class Server(AuthorizationServer):
-        def query_client(self, client_id: str) -> Client | None:
-            return Client() if client_id == CLIENT_ID else None
+class Server(AuthorizationServer):
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(scopes_supported=["openid", "email"])
+        self.provider = provider
+        self.register_token_generator("default", BearerTokenGenerator(lambda **_: secrets.token_urlsafe(32)))
+        self.register_grant(Grant, [CodeChallenge(required=True), Tokens(provider)])
 
-        def save_token(self, token: Any, request: Any) -> None:
-            """Nobody asks for it again."""
+    def query_client(self, client_id: str) -> Client | None:
+        return Client() if client_id == CLIENT_ID else None
 
-        def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-            """Nobody listens."""
+    def save_token(self, token: Any, request: Any) -> None:
+        """Nobody asks for it again."""
 
-        def create_oauth2_request(self, request: Request) -> Request:
-            return request
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
 
-        def handle_response(self, status: int, body: Any, headers: Any) -> tuple[int, Any, Any]:
-            return status, body, headers
+    def create_oauth2_request(self, request: Request) -> Request:
+        return request
 
-    class Grant(AuthorizationCodeGrant):
-        TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+    def handle_response(self, status: int, body: Any, headers: Any) -> tuple[int, Any, Any]:
+        return status, body, headers
 
-        def save_authorization_code(self, code: str, request: Any) -> None:
-            asked = request.payload.data
-            provider.codes[code] = Code(
-                code,
-                request.payload.redirect_uri,
-                request.payload.scope,
-                asked["nonce"],
-                asked["code_challenge"],
-                asked["code_challenge_method"],
-                dict(provider.user),
-            )
 
-        def query_authorization_code(self, code: str, client: Any) -> Code | None:
-            return provider.codes.get(code)
+class Grant(AuthorizationCodeGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+    server: Server
 
-        def delete_authorization_code(self, authorization_code: Code) -> None:
-            del provider.codes[authorization_code.code]
+    def save_authorization_code(self, code: str, request: Any) -> None:
+        asked = request.payload.data
+        self.server.provider.codes[code] = Code(
+            code,
+            request.payload.redirect_uri,
+            request.payload.scope,
+            asked["nonce"],
+            asked["code_challenge"],
+            asked["code_challenge_method"],
+            dict(self.server.provider.user),
+        )
 
-        def authenticate_user(self, authorization_code: Code) -> dict[str, Any]:
-            return authorization_code.user
+    def query_authorization_code(self, code: str, client: Any) -> Code | None:
+        return self.server.provider.codes.get(code)
 
-    class Tokens(OpenIDCode):
-        def exists_nonce(self, nonce: str, request: Any) -> bool:
-            return any(code.nonce == nonce for code in provider.codes.values())
+    def delete_authorization_code(self, authorization_code: Code) -> None:
+        del self.server.provider.codes[authorization_code.code]
 
-        def resolve_client_private_key(self, client: Any) -> RSAKey:
-            return provider.signing or provider.key
+    def authenticate_user(self, authorization_code: Code) -> dict[str, Any]:
+        return authorization_code.user
 
-        def get_client_algorithm(self, client: Any) -> str:
-            return "RS256"
 
-        def get_encode_header(self, client: Any) -> dict[str, str]:
-            return {"alg": "RS256", "kid": provider.key.kid}
+class Tokens(OpenIDCode):
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(require_nonce=True)
+        self.provider = provider
 
-        def get_compatible_claims(self, request: Any) -> dict[str, Any]:
-            now = int(time.time())
-            return {"iss": provider.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
+    def exists_nonce(self, nonce: str, request: Any) -> bool:
+        return any(code.nonce == nonce for code in self.provider.codes.values())
 
-        def generate_user_info(self, user: dict[str, Any], scope: str) -> UserInfo:
-            return UserInfo({**user, **provider.lies})
+    def resolve_client_private_key(self, client: Any) -> RSAKey:
+        return self.provider.signing or self.provider.key
 
-    server = Server(scopes_supported=["openid", "email"])
-    server.register_token_generator("default", BearerTokenGenerator(lambda **_: secrets.token_urlsafe(32)))
-    server.register_grant(Grant, [CodeChallenge(required=True), Tokens(require_nonce=True)])
-    return server
+    def get_client_algorithm(self, client: Any) -> str:
+        return "RS256"
+
+    def get_encode_header(self, client: Any) -> dict[str, str]:
+        return {"alg": "RS256", "kid": self.provider.key.kid}
+
+    def get_compatible_claims(self, request: Any) -> dict[str, Any]:
+        now = int(time.time())
+        return {"iss": self.provider.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300}
+
+    def generate_user_info(self, user: dict[str, Any], scope: str) -> UserInfo:
+        return UserInfo({**user, **self.provider.lies})
 
 
 @contextmanager
 def running_provider() -> Iterator[Provider]:
     """The provider at 127.0.0.1. Authlib is told https, for it refuses to speak of anything else."""
     provider = Provider()
-    server = server_of(provider)
+    server = Server(provider)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -78,6 +78,18 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     started.run("down")
 
 
+@pytest.fixture(scope="module")
+def api(system: System) -> Iterator[httpx2.Client]:
+    with system.api() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def key(api: httpx2.Client) -> str:
+    """A key of the local admin's organization, for events."""
+    return str(api.post("/write-keys", json={"name": "tests", "rights": ["events"]}).raise_for_status().json()["key"])
+
+
 def eventually(what: Callable[[], Any], *, within_s: float = 60) -> Any:
     """The first true answer; fails with the last one."""
     end = time.monotonic() + within_s

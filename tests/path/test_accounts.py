@@ -3,26 +3,12 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.path.conftest import System, eventually
 from tests.path.test_events_to_figures import event, new_piece, post_until_accepted
-
-
-@pytest.fixture(scope="module")
-def api(system: System) -> Iterator[httpx2.Client]:
-    with system.api() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def key(api: httpx2.Client) -> str:
-    """A key of the local admin's organization."""
-    return str(api.post("/write-keys", json={"name": "accounts", "rights": ["events"]}).json()["key"])
 
 
 def total(api: httpx2.Client) -> Counter[str]:

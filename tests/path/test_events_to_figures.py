@@ -16,12 +16,6 @@ from tests.path.conftest import System, eventually
 from wire.ids import id_at, new_id
 
 
-@pytest.fixture(scope="module")
-def key(system: System) -> str:
-    with system.api() as api:
-        return str(api.post("/write-keys", json={"name": "tests", "rights": ["events"]}).json()["key"])
-
-
 def new_piece(system: System, title: str) -> str:
     with system.api() as api:
         piece = {"source_ref": title, "type": "custom", "title": title, "platforms": ["web"], "status": "published"}

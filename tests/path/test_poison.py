@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -27,17 +26,6 @@ from wire.ids import new_id, partition
 from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
 
 Sent = tuple[Topic, int, bytes, envelope.Headers]
-
-
-@pytest.fixture(scope="module")
-def api(system: System) -> Iterator[httpx2.Client]:
-    with system.api() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def key(api: httpx2.Client) -> str:
-    return str(api.post("/write-keys", json={"name": "poison", "rights": ["events"]}).json()["key"])
 
 
 def send(system: System, messages: list[Sent]) -> None:

@@ -25,12 +25,11 @@ from pydantic import SecretStr
 import wire.clickhouse
 from stack.verify import AGGREGATE, AGGREGATE_MINUTES, POSTGRES, REDIS
 from tests.path.conftest import System, eventually
-from tests.path.test_events_to_figures import event, key, post_until_accepted
+from tests.path.test_events_to_figures import event, post_until_accepted
 from wire.commands import figures_version
 from wire.counters import Cell, encode_cells, partition_of, piece_field, totals_key
 from wire.ids import id_at, time_ms
 
-__all__ = ["key"]
 QUIET = 20
 """Events of each piece that gets no more."""
 KILLED_AT = """

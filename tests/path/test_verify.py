@@ -8,9 +8,7 @@ from contextlib import suppress
 import httpx2
 
 from tests.path.conftest import System, eventually
-from tests.path.test_events_to_figures import event, key, new_piece, post_until_accepted
-
-__all__ = ["key"]
+from tests.path.test_events_to_figures import event, new_piece, post_until_accepted
 
 
 def test_while_streams_stand_still_verify_says_what_waits_and_then_that_all_agrees(system: System, key: str) -> None:
