@@ -192,7 +192,6 @@ def killed_at(system: System, step: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-@pytest.mark.timeout(240)
 def test_what_was_planted_is_named_and_counted_again_while_events_come_and_readers_look(
     system: System, key: str, stores: Stores
 ) -> None:
@@ -227,7 +226,6 @@ def test_what_was_planted_is_named_and_counted_again_while_events_come_and_reade
     system.run("verify")
 
 
-@pytest.mark.timeout(240)
 def test_only_what_was_selected_is_counted_again_and_a_recount_that_died_after_the_swap_is_finished(
     system: System, key: str, stores: Stores
 ) -> None:

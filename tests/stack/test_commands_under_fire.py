@@ -107,7 +107,6 @@ async def issue(database: asyncpg.Connection, organization: UUID, piece: UUID, n
     await database.execute(INSERT, command.id, organization, COMMANDS_EXCHANGE, lane, command.key, body)
 
 
-@pytest.mark.timeout(240)
 async def test_no_command_is_lost_repeated_or_overtaken_whoever_is_killed(own: Any, tmp_path: Path) -> None:
     chance = random.Random(7)
     programs = Programs(own, tmp_path)

@@ -17,7 +17,6 @@ from stack.servers import kafka_apache
 from wire import kafka
 from wire.topics import CONTENT
 
-pytestmark = pytest.mark.timeout(240)
 on_the_jvm = pytest.mark.skipif(
     os.environ.get("KAFKA") != "apache", reason="takes half a minute: run with KAFKA=apache"
 )

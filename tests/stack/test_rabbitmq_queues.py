@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import aio_pika
-import pytest
 
 import wire.rabbitmq
 from wire.topics import COMMAND_SHARDS, COMMANDS_EXCHANGE
 
 
-@pytest.mark.timeout(180)
 async def test_queues_killed_while_they_were_first_declared_take_messages_once_declared_again(
     small: Any, servers: Any, eventually: Callable[..., None]
 ) -> None:

@@ -18,8 +18,6 @@ from wire import kafka
 from wire.clickhouse import client as clickhouse
 from wire.topics import TOPICS
 
-pytestmark = pytest.mark.timeout(180)
-
 SERVERS = ("postgres", "valkey", "rabbitmq", "epmd", "kafka", "clickhouse")
 
 
