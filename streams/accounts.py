@@ -7,6 +7,7 @@ envelope again writes the same row.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -57,7 +58,9 @@ def counted(events: Events, fresh: Flags, messages: Sequence[Message]) -> list[A
         return []
     collectors = {(each.partition, each.position): collector(each) for each in messages}
     columns = [*events.batch.content[:, :2].T, _windows(events.columns), events.partition, events.position]
-    starts = np.flatnonzero(np.any([np.diff(column, prepend=~column[:1]) != 0 for column in columns], axis=0))
+    begins = np.ones(len(fresh), np.bool_)
+    begins[1:] = reduce(np.logical_or, (column[1:] != column[:-1] for column in columns))
+    starts = np.flatnonzero(begins)
     index = Index(len(columns))
     rows, _ = index.find_or_add(np.column_stack([column[starts].astype(np.uint64) for column in columns]))
     stored = np.bincount(rows, np.add.reduceat(fresh.astype(np.int64), starts)).astype(int)

@@ -5,7 +5,7 @@ from the ledger. Whoever drives it loads what `missing` names before calling `co
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -14,16 +14,19 @@ import numpy.typing as npt
 
 from streams.cells import Cells, Codes, Figures
 from streams.index import Flags, Index, Rows, Words
+from streams.seen import Seen
 
 Minutes = npt.NDArray[np.int64]
 
 MAX_BYTES: Final = 1 << 30
-"""Half of it for open minutes (some 80 bytes an id), a quarter for the contents that were touched, a quarter for those
+"""Half of it for open minutes (24 to 48 bytes an id), a quarter for the contents that were touched, a quarter for those
 that the ledger knew. What contents take beyond their quarter, as arrays double, the minutes leave to them. While an
 array grows, the old one and the new one are there for a moment."""
 BYTES_A_KNOWN_CONTENT: Final = 96
 BYTES_A_MINUTE: Final = 2_500
 """What the objects of a minute take, beside what is in their arrays."""
+_SHORT: Final = np.iinfo(np.uint16).max
+"""Numbers up to this one are put in order without being compared."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,21 @@ class Batch:
         """Each minute that occurs and the places of its events, in log order."""
         if len(self.minute) == 0:
             return []
-        order = np.argsort(self.minute, kind="stable")
+        since = self.minute - self.minute.min()
+        order = np.argsort(since.astype(np.uint16) if since.max() <= _SHORT else since, kind="stable")
         ordered = self.minute[order]
         cuts = np.flatnonzero(np.diff(ordered)) + 1
         return [(int(ordered[first]), part) for first, part in zip([0, *cuts], np.split(order, cuts), strict=True)]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the n events of a batch belong."""
+
+    content: Rows
+    """(n): rows of the contents"""
+    buckets: list[tuple[int, Rows, Rows]]
+    """per minute: (minute, the places of its events in the batch, the rows of their buckets)"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,8 @@ class Missing:
     contents: Words
     bucket_contents: Words
     bucket_minutes: Minutes
+    places: Places
+    """with which the batch is counted then"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ class Counted:
 
     fresh: Flags
     """(n): counted now, for the first time"""
+    content: Rows
+    """(n): the row of each event's content"""
     changed: list[tuple[int, Words, Figures]]
     """per minute: (minute, (cells, 4) contents of the figures' rows, changed cells as they now stand)"""
     buckets: list[tuple[int, Words, Rows, Figures]]
@@ -83,14 +101,30 @@ class Counted:
 class _Slice:
     """One minute: the ids that were seen in it, and the counts of each piece."""
 
-    def __init__(self) -> None:
-        self.ids = Index(3)
-        self.buckets = Index(1)
+    def __init__(self, minute: int) -> None:
+        self.seen = Seen(minute)
         self.cells = Cells()
+        self._buckets = Index(1)
 
     @property
     def nbytes(self) -> int:
-        return BYTES_A_MINUTE + self.ids.nbytes + self.buckets.nbytes + self.cells.nbytes
+        return BYTES_A_MINUTE + self.seen.nbytes + self.cells.nbytes + self._buckets.nbytes
+
+    def buckets(self, contents: Rows) -> tuple[Rows, Flags]:
+        """Rows of contents -> those of their buckets, and which of these were not held before."""
+        return self._buckets.find_or_add(contents.view(np.uint64).reshape(-1, 1))
+
+    def contents(self, buckets: Rows) -> Rows:
+        """Rows of buckets -> those of their contents."""
+        contents: Rows = self._buckets.keys[buckets, 0].view(np.int64)
+        return contents
+
+    def count(self, events: Batch, part: Rows, bucket: Rows) -> tuple[Rows, Figures, Figures]:
+        """Some events of a batch and their buckets -> the places of the new ones, and what `Cells.add` answers."""
+        fresh = self.seen.add(bucket, events.id, part)
+        new = part[fresh]
+        ones, robots = np.ones(len(new), np.uint64), events.robot[new].astype(np.uint64)
+        return new, *self.cells.add(Figures(bucket[fresh], events.code[new], ones, robots, events.value[new]))
 
 
 class Buckets:
@@ -142,21 +176,22 @@ class Buckets:
         contents = batch.content[fresh][self._old[rows[fresh]]]
         of: list[Words] = []
         at: list[int] = []
+        buckets: list[tuple[int, Rows, Rows]] = []
         for minute, part in batch.minutes:
-            held = self._slices.get(minute) or self._slices.setdefault(minute, _Slice())
+            held = self._slices.get(minute) or self._slices.setdefault(minute, _Slice(minute))
             self._slices.move_to_end(minute)
-            mine = rows[part]
-            _, opened = held.buckets.find_or_add(mine.astype(np.uint64).reshape(-1, 1))
+            bucket, opened = held.buckets(rows[part])
+            buckets.append((minute, part, bucket))
             if minute <= self._evicted_to:
                 needed = opened
             elif minute < self._known_from:
-                needed = opened & self._old[mine]
+                needed = opened & self._old[rows[part]]
             else:
                 continue
             of.append(batch.content[part][needed])
             at.extend([minute] * int(needed.sum()))
         stacked = np.concatenate(of) if of else np.empty((0, 4), np.uint64)
-        return Missing(contents, stacked, np.array(at, np.int64))
+        return Missing(contents, stacked, np.array(at, np.int64), Places(rows, buckets))
 
     def load_totals(self, content: Words, code: Codes, sums: Words) -> None:
         """Totals from the ledger; `sums` is (k, 3): count, robots, value."""
@@ -167,44 +202,33 @@ class Buckets:
         """The ledger's events of the missing buckets."""
         rows = self._contents.find(events.content)
         for minute, part in events.minutes:
-            self._count_minute(self._slices[minute], rows, events, part)
+            held = self._slices[minute]
+            held.count(events, part, held.buckets(rows[part])[0])
 
-    def count(self, batch: Batch) -> Counted:
+    def count(self, batch: Batch, places: Places) -> Counted:
         """Count what is new. The same events again, in any batches, change nothing."""
-        rows = self._contents.find(batch.content)
-        fresh = np.zeros(len(rows), np.bool_)
+        fresh = np.zeros(len(places.content), np.bool_)
         changed: list[tuple[int, Words, Figures]] = []
         buckets: list[tuple[int, Words, Rows, Figures]] = []
-        for minute, part in batch.minutes:
+        touched = [np.empty(0, np.int64)]
+        for minute, part, bucket in places.buckets:
             held = self._slices[minute]
-            new, cells = self._count_minute(held, rows, batch, part)
+            new, cells, grown = held.count(batch, part, bucket)
             fresh[new] = True
             if len(new):
-                owners = _each(cells.owner)
-                changed.append((minute, self._content_of(held, cells.owner), cells))
-                buckets.append((minute, self._content_of(held, owners), owners, held.cells.of(owners)))
-        touched = self._totals.add(rows[fresh], batch.code[fresh], batch.robot[fresh], batch.value[fresh])
-        content_rows = _each(touched.owner)
-        contents = self._contents.keys[content_rows]
+                owners, of = _each(cells.owner), held.contents(cells.owner)
+                changed.append((minute, self._contents.keys[of], cells))
+                buckets.append((minute, self._contents.keys[held.contents(owners)], owners, held.cells.of(owners)))
+                self._totals.add(replace(grown, owner=of))
+                touched.append(of)
+        rows = _each(np.concatenate(touched))
         self._evict()
-        return Counted(fresh, changed, buckets, contents, content_rows, self._totals.of(content_rows))
+        return Counted(fresh, places.content, changed, buckets, self._contents.keys[rows], rows, self._totals.of(rows))
 
     def _were_in_ledger(self, contents: Words) -> Flags:
         if self._ledger is None:
             return np.ones(len(contents), np.bool_)
         return self._ledger.find(contents) >= 0
-
-    def _content_of(self, held: _Slice, owners: Rows) -> Words:
-        contents: Words = self._contents.keys[held.buckets.keys[owners, 0].astype(np.int64)]
-        return contents
-
-    def _count_minute(self, held: _Slice, rows: Rows, events: Batch, part: Rows) -> tuple[Rows, Figures]:
-        bucket, _ = held.buckets.find_or_add(rows[part].astype(np.uint64).reshape(-1, 1))
-        keys = np.empty((len(part), 3), np.uint64)
-        keys[:, 0], keys[:, 1:] = bucket, events.id[part]
-        _, fresh = held.ids.find_or_add(keys)
-        new = part[fresh]
-        return new, held.cells.add(bucket[fresh], events.code[new], events.robot[new], events.value[new])
 
     def _evict(self) -> None:
         """Let go of the minutes that were not touched for longest, until the rest fits; the ledger has them."""

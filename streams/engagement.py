@@ -96,9 +96,9 @@ class EngagementProcessor:
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)
         await self._ledger.load(self._buckets, missing, self._limits)
-        counted = await asyncio.to_thread(self._buckets.count, events.batch)
+        counted = await asyncio.to_thread(self._buckets.count, events.batch, missing.places)
         fresh = int(counted.fresh.sum())
-        rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted.fresh, self._platforms)
+        rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted, self._platforms)
         await self._ledger.insert(rows)
         aggregated = self._ledger.aggregate(counted, self._counters.generation)
         _, (changed, lost) = await asyncio.gather(aggregated, self._project(counted, reached))

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from streams import uuids
-from streams.buckets import Batch
-from streams.index import Flags, Rows
+from streams.buckets import Batch, Counted
+from streams.index import Rows, Words
 from streams.messages import Message
 from wire import envelope
 from wire.countable import wrong
@@ -21,7 +21,8 @@ MOST_PLATFORMS: Final = 50_000
 _KINDS: Final = pa.array(KINDS, pa.string())
 _MINUTES: Final = 1024
 """How many minutes the rows' order tells apart."""
-_ABOVE_IDS: Final = np.uint64(54)
+_MINUTE_BITS: Final = np.uint64(10)
+_WORD_BITS: Final = np.uint64(64)
 _VARIANT: Final = np.uint64(2)
 """Bits at the top of an id's low word that are the same in all."""
 
@@ -94,16 +95,14 @@ def read(messages: list[Message], partitions: int, platforms: Platforms) -> tupl
 
 def _together(messages: list[Message], batches: list[pa.RecordBatch], platforms: Platforms) -> Events:
     sizes = [batch.num_rows for batch in batches]
-    platform = np.concatenate([np.empty(0, np.uint64), *(platforms.codes(batch["platform"]) for batch in batches)])
-    schema = envelope.SCHEMA.remove(envelope.SCHEMA.get_field_index("platform"))
-    columns = pa.Table.from_batches([batch.drop_columns(["platform"]) for batch in batches], schema).combine_chunks()
-    kind = columns["kind"].to_numpy()
-    content = np.hstack((uuids.words(columns["organization_id"]), uuids.words(columns["content_id"])))
+    table = pa.Table.from_batches(batches, envelope.SCHEMA)
+    platform = np.concatenate([np.empty(0, np.uint64), *map(platforms.codes, table["platform"].chunks)])
+    columns = table.drop_columns(["platform"]).combine_chunks()
     return Events(
         Batch(
-            content,
+            uuids.words(columns["organization_id"], columns["content_id"]),
             uuids.words(columns["id"]),
-            platform << np.uint64(8) | kind,
+            platform << np.uint64(8) | columns["kind"].to_numpy(),
             columns["robot"].to_numpy(),
             columns["value"].to_numpy(),
         ),
@@ -132,10 +131,10 @@ def _bad(events: Events, messages: list[Message], partitions: int) -> dict[int, 
     return places
 
 
-def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
+def ledger_rows(events: Events, counted: Counted, platforms: Platforms) -> pa.Table:
     """The fresh events as rows of the ledger, in its own order: sorted rows cost ClickHouse less."""
-    rows = _in_ledger_order(events.batch, np.flatnonzero(fresh))
-    taken, batch = pa.array(rows), events.batch
+    rows, batch = _in_ledger_order(events.batch, counted), events.batch
+    taken = pa.array(rows)
     kept = events.columns.drop_columns(["attributes"]).take(taken)
     attributes = events.columns["attributes"].combine_chunks().dictionary_encode()
     names = pa.array(platforms.names, pa.string())
@@ -157,24 +156,30 @@ def ledger_rows(events: Events, fresh: Flags, platforms: Platforms) -> pa.Table:
     return pa.table(columns)
 
 
-def _in_ledger_order(batch: Batch, rows: Rows) -> Rows:
-    """The rows by organization, content, minute and id; ClickHouse compares the low words of UUIDs first.
+def _in_ledger_order(batch: Batch, counted: Counted) -> Rows:
+    """The fresh events by organization, content, minute and id; ClickHouse compares the low words of UUIDs first.
 
-    Word by word: a key is the rank so far, and below it as much of the next word as has room. The bits that are cut off
-    decide almost never, and then ClickHouse sorts once more: the order is about cost, not about what is stored.
+    By one number: the content's rank, the minute, and as much of the id as has room. The bits that are cut off decide
+    almost never, and then ClickHouse sorts once more: the order is about cost, not about what is stored.
     """
+    rows = np.flatnonzero(counted.fresh)
     if len(rows) == 0:
         return rows
-    organization, content, minute = batch.content[rows, 1], batch.content[rows, 3], batch.minute[rows]
+    rank = np.empty(int(counted.content_rows[-1]) + 1, np.uint64)
+    rank[counted.content_rows] = _ranks(counted.contents)
+    minute = batch.minute[rows]
     since = np.minimum(minute - minute.min(), _MINUTES - 1).astype(np.uint64)
-    words = [content, since << _ABOVE_IDS | batch.id[rows, 1] << _VARIANT >> (np.uint64(64) - _ABOVE_IDS)]
-    if (organization != organization[0]).any():
-        words.insert(0, organization)
-    order, rank = np.arange(len(rows)), np.zeros(len(rows), np.uint64)
-    for word in words:
-        bits = int(rank[-1]).bit_length()
-        key = rank << np.uint64(64 - bits) | word[order] >> np.uint64(bits) if bits else word[order]
-        by_key = np.argsort(key)
-        order, key = order[by_key], key[by_key]
-        rank = np.cumsum(np.diff(key, prepend=key[:1]) != 0).astype(np.uint64)
-    return rows[order]
+    above = rank[counted.content[rows]] << _MINUTE_BITS | since
+    bits = np.uint64(len(counted.contents).bit_length()) + _MINUTE_BITS
+    key = above << _WORD_BITS - bits | batch.id[rows, 1] << _VARIANT >> bits
+    by_key: Rows = rows[np.argsort(key)]
+    return by_key
+
+
+def _ranks(contents: Words) -> Rows:
+    """The places of (m, 4) contents in the ledger's order."""
+    organization, content = contents[:, 1], contents[:, 3]
+    alone = (organization == organization[0]).all()
+    rank = np.empty(len(contents), np.int64)
+    rank[np.argsort(content) if alone else np.lexsort((content, organization))] = np.arange(len(contents))
+    return rank

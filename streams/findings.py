@@ -4,10 +4,10 @@ Their cells were encoded for Redis, and travel as they are.
 """
 
 from collections.abc import Iterable, Mapping
-from uuid import UUID
 
 import msgspec
 import numpy as np
+from uuid_utils import UUID
 
 from streams.buckets import Counted
 from streams.sinks.counters import Update, pieces_of
@@ -19,8 +19,8 @@ Finding = tuple[bytes, int, bytes]
 
 
 class _Engagement(msgspec.Struct, frozen=True):
-    organization_id: UUID
-    content_id: UUID
+    organization_id: str
+    content_id: str
     version: int
     cells: msgspec.Raw
 
@@ -39,9 +39,11 @@ def found(counted: Counted, changed: Mapping[int, Update]) -> dict[bytes, Findin
 def payload(findings: Iterable[Finding], generation: int) -> bytes:
     """The JSON of a `wire.commands.RecordEngagement`."""
     updates = [
-        _Engagement(
-            UUID(bytes=piece[:16]), UUID(bytes=piece[16:]), figures_version(generation, count), msgspec.Raw(cells)
-        )
+        _Engagement(_text(piece[:16]), _text(piece[16:]), figures_version(generation, count), msgspec.Raw(cells))
         for piece, count, cells in findings
     ]
     return encode({"updates": updates})
+
+
+def _text(of: bytes) -> str:
+    return str(UUID(bytes=of))

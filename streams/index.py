@@ -18,8 +18,11 @@ F = TypeVar("F")
 
 _SMALLEST: Final = 8
 """An old minute has an event or two."""
-_SEED: Final = np.uint64(secrets.randbits(64))
+SEED: Final = np.uint64(secrets.randbits(64))
 """Unknown to senders, so that nobody can choose ids that collide."""
+_HALF: Final = np.uint64(32)
+_ROW: Final = np.uint64(0xFFFFFFFF)
+"""A slot is 0, or the upper half of the key's hash and, below it, the key's row and 1."""
 
 
 def compiled(function: F) -> F:
@@ -29,7 +32,8 @@ def compiled(function: F) -> F:
 
 
 @compiled
-def _hash(key: Any, seed: Any) -> Any:
+def hash_of(key: Any, seed: Any) -> Any:
+    """A key's words -> 64 bits."""
     mixed = seed
     for word in key:
         mixed = (mixed ^ word) * np.uint64(0xFF51AFD7ED558CCD)
@@ -39,65 +43,60 @@ def _hash(key: Any, seed: Any) -> Any:
 
 
 @compiled
+def home(hashed: Any, slots: Any) -> Any:
+    """Where the search for a hash begins: in the order of hashes, so that a wider table is filled in order."""
+    return (hashed >> _HALF) * np.uint64(slots) >> _HALF
+
+
+@compiled
+def _place(slots: Any, keys: Any, key: Any, hashed: Any) -> Any:
+    mask = np.uint64(len(slots) - 1)
+    at = home(hashed, len(slots))
+    while slots[at] != 0:
+        if (slots[at] ^ hashed) >> _HALF == 0:
+            row = np.int64(slots[at] & _ROW) - 1
+            same = True
+            for word in range(keys.shape[1]):
+                same = same and keys[row, word] == key[word]
+            if same:
+                return row, at
+        at = (at + np.uint64(1)) & mask
+    return -1, at
+
+
+@compiled
 def _find(slots: Any, keys: Any, probe: Any, seed: Any, rows: Any) -> None:
-    mask = np.uint64(len(slots) - 1)
-    width = keys.shape[1]
     for i in range(len(probe)):
-        hashed = _hash(probe[i], seed)
-        tag = hashed & np.uint64(0xFFFFFFFF00000000)
-        at = hashed & mask
-        rows[i] = -1
-        while slots[at] != 0:
-            if slots[at] & np.uint64(0xFFFFFFFF00000000) == tag:
-                row = np.int64(slots[at] & np.uint64(0xFFFFFFFF)) - 1
-                same = True
-                for word in range(width):
-                    same = same and keys[row, word] == probe[i, word]
-                if same:
-                    rows[i] = row
-                    break
-            at = (at + np.uint64(1)) & mask
+        rows[i], _ = _place(slots, keys, probe[i], hash_of(probe[i], seed))
 
 
 @compiled
-def _find_or_add(slots: Any, keys: Any, size: Any, probe: Any, seed: Any, rows: Any, fresh: Any) -> Any:
-    mask = np.uint64(len(slots) - 1)
-    width = keys.shape[1]
-    for i in range(len(probe)):
-        hashed = _hash(probe[i], seed)
-        tag = hashed & np.uint64(0xFFFFFFFF00000000)
-        at = hashed & mask
-        found = False
-        while slots[at] != 0:
-            if slots[at] & np.uint64(0xFFFFFFFF00000000) == tag:
-                row = np.int64(slots[at] & np.uint64(0xFFFFFFFF)) - 1
-                same = True
-                for word in range(width):
-                    same = same and keys[row, word] == probe[i, word]
-                if same:
-                    rows[i] = row
-                    found = True
-                    break
-            at = (at + np.uint64(1)) & mask
-        fresh[i] = not found
-        if not found:
-            for word in range(width):
-                keys[size, word] = probe[i, word]
-            rows[i] = size
+def _find_or_add(slots: Any, keys: Any, size: Any, probe: Any, seed: Any, rows: Any, fresh: Any, first: Any) -> Any:
+    for i in range(first, len(probe)):
+        hashed = hash_of(probe[i], seed)
+        row, at = _place(slots, keys, probe[i], hashed)
+        fresh[i] = row < 0
+        if row < 0:
+            if size == len(keys):
+                return i, size
+            row = size
+            for word in range(keys.shape[1]):
+                keys[row, word] = probe[i, word]
             size += 1
-            slots[at] = tag | np.uint64(size)
-    return size
+            slots[at] = (hashed & ~_ROW) | np.uint64(size)
+        rows[i] = row
+    return len(probe), size
 
 
 @compiled
-def _rehash(slots: Any, keys: Any, size: Any, seed: Any) -> None:
-    mask = np.uint64(len(slots) - 1)
-    for row in range(size):
-        hashed = _hash(keys[row], seed)
-        at = hashed & mask
-        while slots[at] != 0:
-            at = (at + np.uint64(1)) & mask
-        slots[at] = (hashed & np.uint64(0xFFFFFFFF00000000)) | np.uint64(row + 1)
+def _rehash(slots: Any, wider: Any) -> None:
+    mask = np.uint64(len(wider) - 1)
+    for slot in slots:
+        if slot != 0:
+            at = home(slot, len(wider))
+            while wider[at] != 0:
+                at = (at + np.uint64(1)) & mask
+            wider[at] = slot
 
 
 class Index:
@@ -121,21 +120,22 @@ class Index:
     def find(self, probe: Words) -> Rows:
         """(n, width) keys -> their rows, -1 for a key that is not held."""
         rows = np.empty(len(probe), np.int64)
-        _find(self._slots, self._keys, probe, _SEED, rows)
+        _find(self._slots, self._keys, probe, SEED, rows)
         return rows
 
     def find_or_add(self, probe: Words) -> tuple[Rows, Flags]:
         """(n, width) keys -> their rows, and which of the n were not held before (of equal keys only the first)."""
-        self._make_room(self.size + len(probe))
         rows, fresh = np.empty(len(probe), np.int64), np.empty(len(probe), np.bool_)
-        self.size = int(_find_or_add(self._slots, self._keys, self.size, probe, _SEED, rows, fresh))
-        return rows, fresh
+        done = 0
+        while True:
+            done, self.size = _find_or_add(self._slots, self._keys, self.size, probe, SEED, rows, fresh, done)
+            if done == len(probe):
+                return rows, fresh
+            self._double()
 
-    def _make_room(self, size: int) -> None:
-        if size > len(self._keys):
-            keys = np.empty((max(size, 2 * len(self._keys)), self._keys.shape[1]), np.uint64)
-            keys[: self.size] = self.keys
-            self._keys = keys
-        if 2 * size > len(self._slots):
-            self._slots = np.zeros(1 << (2 * size - 1).bit_length(), np.uint64)
-            _rehash(self._slots, self._keys, self.size, _SEED)
+    def _double(self) -> None:
+        keys, slots = self._keys, self._slots
+        self._keys = np.empty((2 * len(keys), keys.shape[1]), np.uint64)
+        self._keys[: len(keys)] = keys
+        self._slots = np.zeros(2 * len(slots), np.uint64)
+        _rehash(slots, self._slots)

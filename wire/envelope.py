@@ -46,6 +46,9 @@ SCHEMA: Final = pa.schema(
 """`kind` is the place in `wire.events.KINDS`; `value` counts thousandths, 0 where none was given; `actor` and
 `attributes` (JSON text) are empty where none were given."""
 
+_HEAD: Final = SCHEMA.serialize().to_pybytes()
+"""What an envelope begins with where our own Arrow wrote it; others may put the same schema in other bytes."""
+
 _Window = Annotated[int, msgspec.Meta(ge=0, le=LAST_S, multiple_of=WINDOW_S)]
 _counts = msgspec.json.Decoder(dict[UUID, dict[_Window, Annotated[int, msgspec.Meta(gt=0)]]])
 
@@ -71,7 +74,7 @@ def decode(envelope: bytes) -> pa.RecordBatch:
     """
     try:
         with pa.ipc.open_stream(envelope, options=_READ) as reader:
-            if not reader.schema.equals(SCHEMA):
+            if not (envelope.startswith(_HEAD) or reader.schema.equals(SCHEMA)):
                 raise Poison("undecodable_envelope", f"its schema is {reader.schema.to_string()[:500]}")
             batches = list(reader)
         for batch in batches:
@@ -87,9 +90,10 @@ def decode(envelope: bytes) -> pa.RecordBatch:
 
 def _require_whole(events: pa.RecordBatch) -> None:
     """Arrow lets NULLs pass where the schema allows none."""
-    for name, column in zip(events.schema.names, events.columns, strict=True):
-        if column.null_count:
-            raise Poison("undecodable_envelope", f"{column.null_count} of its events have no {name}")
+    if len(events.drop_null()) < len(events):
+        nulls = {name: events[name].null_count for name in events.schema.names}
+        most = max(nulls, key=lambda name: nulls[name])
+        raise Poison("undecodable_envelope", f"{nulls[most]} of its events have no {most}")
     for platform in events["platform"].dictionary.to_pylist():
         if platform is None or not PLATFORM.match(platform):
             raise Poison("undecodable_envelope", f"its platform {platform!r:.100} is not like {PLATFORM_PATTERN}")

@@ -13,6 +13,7 @@ from benchmarks.contenders.stages import messages
 from benchmarks.contenders.tallywire_streams import SETTLED_S, in_ledger
 from benchmarks.processes import cpu_seconds
 from streams import envelopes
+from streams.buckets import Buckets
 from wire.topics import EVENTS
 
 
@@ -22,11 +23,11 @@ async def main() -> None:
     of = data.happened(told["events"], told["pieces"], seed=told["seed"], until_ms=int(time.time() * 1000))
     platforms = envelopes.Platforms()
     values = messages(list(data.envelopes(of, 1_000, EVENTS.partitions)))
-    events, _ = envelopes.read(values, EVENTS.partitions, platforms)
-    size, tables = told["insert_rows"], []
-    for at in range(0, len(of), size):
-        chosen = (np.arange(len(of)) // size) == at // size
-        tables.append(envelopes.ledger_rows(events, chosen, platforms))
+    buckets, tables = Buckets(0, np.empty((0, 4), np.uint64)), []
+    for at in range(0, len(values), told["insert_rows"] // 1_000):
+        events, _ = envelopes.read(values[at : at + told["insert_rows"] // 1_000], EVENTS.partitions, platforms)
+        counted = buckets.count(events.batch, buckets.missing(events.batch).places)
+        tables.append(envelopes.ledger_rows(events, counted, platforms))
     clickhouse = wire.clickhouse.client(SecretStr(told["environment"]["TALLYWIRE_CLICKHOUSE_URL"]))
     pids = [told["pids"]["clickhouse"]]
     before, start = time.process_time() + cpu_seconds(pids), time.perf_counter()

@@ -1,5 +1,6 @@
 """Cells -> their JSON, by the hundred thousand: what readers of the counters find in Redis."""
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -60,8 +61,8 @@ def _write(owner: Any, name: Any, numbers: Any, names: Any, starts: Any, out: An
     return group
 
 
-def encoded(figures: Figures, platforms: Platforms) -> list[tuple[int, bytes]]:
-    """Figures grouped by owner -> each owner and its cells as `wire.counters` has them."""
+def encoded(figures: Figures, platforms: Platforms) -> tuple[Rows, list[bytes]]:
+    """Figures grouped by owner -> the owners, and the cells of each as `wire.counters` has them."""
     size = len(figures.owner)
     used, name = _names(figures.code)
     texts = [f'["{platforms.names[code >> 8]}","{KINDS[code & 0xFF]}"'.encode() for code in used]
@@ -73,7 +74,7 @@ def encoded(figures: Figures, platforms: Platforms) -> list[tuple[int, bytes]]:
     groups = _write(figures.owner, name, numbers, np.frombuffer(b"".join(texts), np.uint8), starts, out, owners, ends)
     cuts = [0, *ends[:groups].tolist()]
     text = out[: cuts[-1]].tobytes()
-    return [(owner, text[cuts[i] : cuts[i + 1]]) for i, owner in enumerate(owners[:groups].tolist())]
+    return owners[:groups], [text[start:end] for start, end in pairwise(cuts)]
 
 
 def _names(code: Codes) -> tuple[list[int], Rows]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 from uuid import uuid4
 
@@ -69,15 +70,16 @@ def pieces_of(contents: Words) -> list[bytes]:
     return [raw[at : at + 32] for at in range(0, len(raw), 32)]
 
 
-def by_partition(contents: Words, owners: Rows, cells: Iterable[tuple[int, bytes]]) -> dict[int, Pieces]:
-    """(n, 4) contents whose rows are `owners`, and their cells -> partition -> piece -> cells."""
-    of = partitions(contents[:, 2], contents[:, 3], EVENTS.partitions).tolist()
-    at = dict(zip(owners.tolist(), zip(of, pieces_of(contents), strict=True), strict=True))
-    found: dict[int, Pieces] = defaultdict(dict)
-    for owner, encoded_cells in cells:
-        partition, piece = at[owner]
-        found[partition][piece] = encoded_cells
-    return found
+def by_partition(contents: Words, owners: Rows, cells: tuple[Rows, list[bytes]]) -> dict[int, Pieces]:
+    """(n, 4) contents whose rows are `owners`, ascending, and cells of some of them -> partition -> piece -> cells."""
+    rows, texts = cells
+    some = contents[np.searchsorted(owners, rows)]
+    of = partitions(some[:, 2], some[:, 3], EVENTS.partitions)
+    order = np.argsort(of.astype(np.uint16), kind="stable")
+    pieces, ordered = pieces_of(some[order]), [texts[at] for at in order.tolist()]
+    ends = np.cumsum(np.bincount(of, minlength=EVENTS.partitions)).tolist()
+    parts = enumerate(pairwise([0, *ends]))
+    return {n: dict(zip(pieces[at:end], ordered[at:end], strict=True)) for n, (at, end) in parts if at < end}
 
 
 def updates(counted: Counted, platforms: Platforms, now_s: float) -> dict[int, Update]:

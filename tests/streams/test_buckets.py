@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.buckets import Batch, Buckets, Counted
-from streams.cells import Cells
+from streams.buckets import Batch, Buckets, Counted, Places
+from streams.cells import Cells, Figures
 from streams.index import Index, Words
+from streams.seen import Seen
 
 BASE_MINUTE = 29_000_000
 
@@ -55,7 +56,7 @@ class Ledger:
     def known_from(self) -> int:
         return max((BASE_MINUTE + e.minute + 1 for _, e in self.rows.values()), default=0)
 
-    def load(self, buckets: Buckets, events: Batch, before: int) -> None:
+    def load(self, buckets: Buckets, events: Batch, before: int) -> Places:
         missing = buckets.missing(events)
         wanted = {int(c[2]) for c in missing.contents}
         sums: dict[tuple[int, int], list[int]] = {}
@@ -74,6 +75,7 @@ class Ledger:
         asked = {(int(c[2]), int(m)) for c, m in zip(missing.bucket_contents, missing.bucket_minutes, strict=True)}
         held = [e for p, e in self.rows.values() if p < before and (e.content, BASE_MINUTE + e.minute) in asked]
         buckets.load_events(batch(held))
+        return missing.places
 
 
 def absolute(counted: Counted, minutes: dict[object, tuple[int, ...]], totals: dict[object, tuple[int, ...]]) -> None:
@@ -137,8 +139,8 @@ def test_any_order_duplication_batching_crash_and_eviction_gives_the_independent
     plan = [*steps, *[(7, "go on")] * 60]
     for size, fate in plan:
         part = log[at : at + size]
-        ledger.load(buckets, batch(part), at)
-        counted = buckets.count(batch(part))
+        places = ledger.load(buckets, batch(part), at)
+        counted = buckets.count(batch(part), places)
         ledger.insert([(at + i, e) for i, e in enumerate(part) if counted.fresh[i]])
         if fate != "die before projecting":
             absolute(counted, minutes, totals)
@@ -164,11 +166,74 @@ def test_an_index_gives_equal_keys_one_row_and_other_keys_another(keys: list[tup
     assert index.size == len(firsts)
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**32 - 1), st.integers(0, 2)), max_size=200),
+    st.sampled_from([0, BASE_MINUTE]),
+)
+def test_an_id_is_new_in_its_bucket_once_whatever_else_was_seen(ids: list[tuple[int, int, int]], minute: int) -> None:
+    seen = Seen(minute)
+    high = (minute * 60_000 << 16) + np.array([above for _, above, _ in ids], np.uint64)
+    words = np.column_stack((high, np.array([low for *_, low in ids], np.uint64)))
+    bucket, places = np.array([bucket for bucket, *_ in ids], np.int64), np.arange(len(ids))
+    cut = len(ids) // 2
+    fresh = [flag for part in (places[:cut], places[cut:]) for flag in seen.add(bucket[part], words, part).tolist()]
+    firsts = {id_: at for at, id_ in reversed(list(enumerate(ids)))}
+    assert fresh == [firsts[id_] == at for at, id_ in enumerate(ids)]
+
+
+def test_ids_that_differ_in_one_bit_are_told_apart_however_many_there_are() -> None:
+    seen, chance = Seen(BASE_MINUTE), np.random.default_rng(1)
+    ids = np.column_stack(
+        (
+            np.full(50_000, BASE_MINUTE * 60_000 << 16, np.uint64),
+            chance.integers(0, 1 << 62, 50_000, np.uint64),
+        )
+    )
+    places, bucket = np.arange(50_000), np.zeros(50_000, np.int64)
+    assert seen.add(bucket, ids, places).all()
+    assert not seen.add(bucket, ids, places).any()
+    assert seen.add(bucket + 1, ids, places).all()
+    for word in (0, 1):
+        other = ids.copy()
+        other[:, word] ^= np.uint64(1)
+        assert seen.add(bucket, other, places).all()
+
+
+@pytest.mark.parametrize("past", [0, 1, 1 << 20])
+def test_a_batch_knows_the_places_of_its_minutes_however_far_apart(past: int) -> None:
+    chosen = np.random.default_rng(1).integers(0, 3, 100) * past + BASE_MINUTE
+    ids = np.column_stack(((chosen * 60_000 << 16).astype(np.uint64), np.zeros(100, np.uint64)))
+    nothing = np.zeros(100, np.uint64)
+    minutes = Batch(np.zeros((100, 4), np.uint64), ids, nothing, nothing != 0, nothing).minutes
+    found = [(minute, part.tolist()) for minute, part in minutes]
+    assert found == [(minute, np.flatnonzero(chosen == minute).tolist()) for minute in sorted(set(chosen.tolist()))]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1]), st.integers(1, 9)), max_size=60),
+    st.integers(0, 60),
+)
+def test_cells_tell_what_stands_and_by_how_much_it_grew(more: list[tuple[int, int, int]], cut: int) -> None:
+    cells, stand = Cells(), Counter[tuple[int, int]]()
+    for part in (more[:cut], more[cut:]):
+        owner, code, by = np.array(part, np.uint64).reshape(-1, 3).T
+        now, grown = cells.add(Figures(owner.astype(np.int64), code, by, by * np.uint64(0), by))
+        growth = Counter[tuple[int, int]]()
+        for of, kind, count in part:
+            growth[of, kind] += count
+        stand += growth
+        keys = list(zip(now.owner.tolist(), now.code.tolist(), strict=True))
+        assert dict(zip(keys, grown.count.tolist(), strict=True)) == growth
+        assert dict(zip(keys, now.count.tolist(), strict=True)) == {key: stand[key] for key in growth}
+        assert len(set(keys)) == len(keys)
+
+
 def test_cells_of_an_owner_are_all_of_its_cells() -> None:
     cells = Cells()
     owner = np.array([0, 1, 0, 1, 1, 2] * 50)
     code = np.array([0, 0, 1, 1, 2, 0] * 50, np.uint64)
-    cells.add(owner, code, np.zeros(300, np.bool_), np.ones(300, np.uint64))
+    ones = np.ones(300, np.uint64)
+    cells.add(Figures(owner, code, ones, np.zeros(300, np.uint64), ones))
     found = cells.of(np.array([1, 0]))
     assert found.owner.tolist() == [1, 1, 1, 0, 0]
     assert sorted(found.code[:3].tolist()) == [0, 1, 2]
@@ -195,7 +260,7 @@ def test_what_is_held_stays_within_its_bytes_however_long_it_runs() -> None:
         events = Batch(content, ids, np.zeros(2_000, np.uint64), np.zeros(2_000, np.bool_), np.zeros(2_000, np.uint64))
         missing = buckets.missing(events)
         assert len(missing.bucket_contents) == 0, "time only goes on here, so that nothing old is asked for"
-        assert buckets.count(events).fresh.all()
+        assert buckets.count(events, missing.places).fresh.all()
         held.append(sum(each.nbytes for each in buckets._slices.values()))
     assert max(held[-20:]) <= most // 2
     assert len(buckets._slices) > 1

@@ -29,4 +29,5 @@ def test_each_owner_gets_its_cells_as_the_shape_of_the_counters_has_them(groups:
         (7 * owner, encode_cells([Cell(NAMES[platform], KINDS[kind], *sums) for platform, kind, *sums in of]))
         for owner, of in enumerate(groups)
     ]
-    assert encoded(figures, platforms) == expected
+    owners, texts = encoded(figures, platforms)
+    assert list(zip(owners.tolist(), texts, strict=True)) == expected

@@ -1,11 +1,14 @@
 """Envelopes read together: one that cannot be counted is named with its reason, and its neighbours lose nothing."""
 
+import random
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from streams import envelopes
+from streams.buckets import Buckets
 from streams.messages import Message, position
 from wire import envelope, ids
 from wire.topics import EVENTS
@@ -14,11 +17,19 @@ EPOCH, NOW_MS = 1_780_000_000, 1_800_000_000_000
 ORGANIZATION = UUID(int=7)
 
 
-def message(offset: int, content: UUID, *, kind: int = 0, partition: int | None = None, events: int = 2) -> Message:
+def message(
+    offset: int,
+    content: UUID,
+    *,
+    organization: UUID = ORGANIZATION,
+    kind: int = 0,
+    partition: int | None = None,
+    events: int = 2,
+) -> Message:
     columns = {
-        "organization_id": [ORGANIZATION.bytes] * events,
+        "organization_id": [organization.bytes] * events,
         "content_id": [content.bytes] * events,
-        "id": [ids.id_at(NOW_MS, f"{content} {offset} {n}").bytes for n in range(events)],
+        "id": [ids.id_at(NOW_MS + n * 20_000, f"{content} {offset} {n}").bytes for n in range(events)],
         "kind": [kind] * events,
         "platform": pa.array(["web"] * events).dictionary_encode().cast(envelope.SCHEMA.field("platform").type),
         "robot": [n % 2 == 0 for n in range(events)],
@@ -74,5 +85,24 @@ def test_a_platform_keeps_its_name_however_many_were_met_before_it() -> None:
     for n in range(40_000):
         platforms.code(f"made_up_{n}")
     events, _ = envelopes.read([message(0, UUID(int=1))], EVENTS.partitions, platforms)
-    rows = envelopes.ledger_rows(events, np.ones(2, np.bool_), platforms)
+    buckets = Buckets(0, np.empty((0, 4), np.uint64))
+    counted = buckets.count(events.batch, buckets.missing(events.batch).places)
+    rows = envelopes.ledger_rows(events, counted, platforms)
     assert rows["platform"].to_pylist() == ["web", "web"]
+
+
+@pytest.mark.parametrize("organizations", [1, 3])
+def test_the_ledgers_rows_are_the_fresh_events_in_the_ledgers_own_order(organizations: int) -> None:
+    chance = random.Random(1)
+    of = {UUID(int=chance.getrandbits(128)): UUID(int=chance.randrange(organizations) << 60 | 1) for _ in range(9)}
+    sent = [message(at, content, organization=of[content], events=7) for at, content in enumerate([*of] * 9)]
+    events, _ = envelopes.read(sent + sent[:20], EVENTS.partitions, platforms := envelopes.Platforms())
+    buckets = Buckets(0, np.empty((0, 4), np.uint64))
+    counted = buckets.count(events.batch, buckets.missing(events.batch).places)
+    rows = envelopes.ledger_rows(events, counted, platforms)
+    columns = ("organization_id", "content_id", "minute", "id")
+    found = list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+    assert found == sorted(found, key=lambda row: (row[0][8:], row[1][8:], row[2], row[3][8:]))
+    assert len(found) == 9 * 9 * 7
+    once = {(at["content_id"], at["id"]) for at in events.columns.to_pylist()}
+    assert {(content, id_) for _, content, _, id_ in found} == once
