@@ -39,5 +39,5 @@ class Child:
     before_start: Callable[[], None] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 15
-    ready_seconds: float = 60
+    ready_seconds: float = 120
     takes_down: tuple[str, ...] = ()

@@ -87,7 +87,6 @@ def prepare(place: Place) -> tuple[Child, ...]:
         ready=lambda: _ready_here(place),
         once_ready=lambda: remove_leaderless(url(place), f"http://{HOST}:{place.ports['rabbitmq_management']}"),
         stop_seconds=30,
-        ready_seconds=120,
     )
     return (epmd, node)
 

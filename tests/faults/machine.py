@@ -38,7 +38,7 @@ from tests.faults.proxy import Link
 SERVERS: Final = {"postgres": "postgres", "redis": "valkey", "rabbitmq": "rabbitmq", "clickhouse": "clickhouse"}
 """Links to servers, and the server's name as a child; each is TALLYWIRE_<LINK>_URL. Kafka's link is beside them."""
 SERVICES: Final = tuple(service.name for service in services.SERVICES)
-READY_S: Final = 120
+READY_S: Final = 180
 DEATHS_A_MINUTE: Final = 3
 """The supervisor takes a child that dies 5 times in a minute for hopeless, which here it is not."""
 PIECES: Final = 24
