@@ -1,8 +1,8 @@
-"""The Faust application: which processors there are, and how a position becomes theirs and is given back.
+"""The Faust application: which processors there are, and what keeps it from standing still.
 
-Faust's own acknowledgements are hints only. A processor's position is stored in ClickHouse after every effect of the
-messages before it is durable, and on each assignment the consumer seeks there (`FencedConsumer.perform_seek`, the one
-hook that runs after Faust's own seek). Faust's private names are used here and nowhere else, so its version is pinned.
+A processor is an agent. Its position is stored in ClickHouse after every effect of the messages before it is durable,
+and on each assignment the consumer seeks there (`streams.consumer`). Faust's private names are used in these two files
+and nowhere else, so its version is pinned.
 """
 
 import asyncio
@@ -12,23 +12,18 @@ from typing import Any, cast
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 from mode import CrashingSupervisor
 
 from streams import freshness
-from streams.lead import Lead
+from streams.consumer import FencedTransport
 from streams.runner import Runner
 from wire.kafka import bootstrap
 from wire.settings import Settings
 from wire.topics import EVENTS
 
-FETCH_WAIT_MS = 100
-"""How long a broker may hold its answer while nothing is new. Faust has 1,500, and Tansu looks again only after half of
-that: every event would be 0.4 s late, and up to 0.75 s."""
 STUCK_S = 60
 """How long a rebalance may stand still; with a frozen worker in the group it takes 20 s."""
 LOOK_EVERY_S = 5
@@ -36,53 +31,12 @@ LOOK_EVERY_S = 5
 _log = structlog.stdlib.get_logger("streams.app")
 
 
-class PromptThread(driver.AIOKafkaConsumerThread):
-    """Fetches without Faust's wait, which is no setting of its, and takes its group's lead where nobody has it."""
+class Taken(faust.Topic):
+    """A topic whose stream has one item a flush: the records that waited, as its runner hands them out."""
 
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        made = super()._create_worker_consumer(transport)
-        made._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # read when it starts
-        return made
-
-    async def on_start(self) -> None:
-        """Listen to who leads."""
-        await super().on_start()
-        Lead(self._consumer)
-
-
-class FencedConsumer(driver.Consumer):
-    """Goes on where the stored positions say."""
-
-    def _new_consumer_thread(self) -> PromptThread:
-        return PromptThread(self, loop=self.loop, beacon=self.beacon)
-
-    async def perform_seek(self) -> None:
-        """Seek each assigned partition to its stored position, and forget what was in flight."""
-        await super().perform_seek()
-        app = cast("Streams", self.app)
-        runners = app.runners
-        assigned: dict[str, set[int]] = {name: set() for name in runners}
-        for at in self.assignment():
-            if at.topic in assigned:
-                assigned[at.topic].add(at.partition)
-        for name, partitions in assigned.items():
-            for partition, offset in (await runners[name].assigned(partitions)).items():
-                await self._seek_to(TP(name, partition), offset)
-        app.on_assigned()
-
-    async def _seek_to(self, at: TP, offset: int) -> None:
-        self._acked[at] = []
-        self._acked_index[at] = set()
-        self._gap.pop(at, None)
-        await self._seek(at, offset)
-        self._read_offset[at] = offset or None
-        self._committed_offset[at] = offset or None
-
-
-class FencedTransport(driver.Transport):
-    """Kafka, with that consumer."""
-
-    Consumer = FencedConsumer
+    async def __anext__(self) -> Any:
+        """All that waits, once something does."""
+        return await cast("Streams", self.app).runners[self.topics[0]].take()
 
 
 class PatientRecovery(Recovery):
@@ -182,15 +136,15 @@ def build(
         table_standby_replicas=0,
         agent_supervisor=CrashingSupervisor,
         TableManager=PatientTables,
+        Topic=Taken,
         stream_wait_empty=False,
-        stream_buffer_maxsize=128,
         stream_recovery_delay=0.0,
         broker_commit_interval=2.0,
         broker_session_timeout=10.0,
         broker_rebalance_timeout=10.0,
         broker_heartbeat_interval=2.0,
         broker_max_poll_interval=600.0,
-        broker_max_poll_records=200,
+        broker_max_poll_records=500,
         consumer_max_fetch_size=4 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",
     )
@@ -199,6 +153,6 @@ def build(
     app.on_stopped = on_stopped
     app.broker_answers = broker_answers
     for runner in app.runners.values():
-        topic = app.topic(runner.topic.name, value_type=bytes, key_type=bytes, partitions=runner.topic.partitions)
+        topic = app.topic(runner.topic.name, acks=False)
         app.agent(topic, name=runner.topic.name, concurrency=1)(runner.consume)
     return app

@@ -1,12 +1,12 @@
 """Runs one processor over one topic: its messages in order and without a gap, its positions stored after the effects.
 
-No exception leaves a processor's loop, since Faust would acknowledge what failed: stores that are away are waited for
-by the processor itself, and anything else ends the process, which is started again at the stored position.
+No exception leaves a processor's loop, since Faust would only start it again, behind what failed: stores that are away
+are waited for by the processor itself, and anything else ends the process, which goes on at the stored position.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -76,22 +76,22 @@ class Runner:
         self._unsettled = 0
         self._epoch = 0
         self._beginning: asyncio.Task[dict[int, int]] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._settling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the doors."""
         self.doors = await self._open_doors()
         await self._processor.start(self.doors)
-        self._tasks = [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._settle_for_ever())]
+        self._settling = asyncio.create_task(self._settle_for_ever())
 
     async def stop(self) -> None:
         """Store the positions of what was processed; nothing is processed after that."""
         async with self._one_at_a_time:
-            async with self._one_settles:
-                for task in self._tasks:
-                    task.cancel()
-            if self._tasks:
+            if self._settling:
+                async with self._one_settles:
+                    self._settling.cancel()
                 await self._settle()
+            self._next = {}
 
     async def assigned(self, partitions: set[int]) -> dict[int, int]:
         """Partitions that are ours from now on -> the offsets to go on at. Waits for what is being processed.
@@ -134,38 +134,48 @@ class Runner:
         """Partition -> the next offset, and the time (unix ms) of the newest message processed."""
         return {partition: (offset, self._counted_ms.get(partition)) for partition, offset in self._next.items()}
 
-    async def consume(self, stream: Any) -> None:
-        """The agent: hands messages on to be processed, for ever. Faust waits where more wait than fit."""
-        stream.enable_acks = False
-        with self._or_end("consuming"):
-            async for event in stream.events():
-                await self._intake.put(event)
+    @property
+    def stored(self) -> dict[int, int]:
+        """Partition -> the offset to go on at, as it is stored."""
+        return self._stored
 
-    async def _flush_for_ever(self) -> None:
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes more records."""
+        return self._intake.has_room
+
+    def put(self, records: Sequence[Any]) -> None:
+        """These records (aiokafka's) of the topic come next in their partition."""
+        self._intake.put(records)
+
+    async def take(self) -> list[Any]:
+        """The records of the next flush, once there are some; none while a stretch of bad ones stops it."""
+        await self._stretches.going.wait()
+        return await self._intake.take()
+
+    async def consume(self, flushes: AsyncIterable[list[Any]]) -> None:
+        """The agent: processes what it takes, for ever."""
         with self._or_end("processing"):
-            while True:
-                await self._stretches.going.wait()
-                await self.flush(await self._intake.take())
+            async for records in flushes:
+                await self.flush(records)
 
-    async def flush(self, events: list[Any]) -> None:
-        """Process some messages, then tell Faust."""
+    async def flush(self, records: Sequence[Any]) -> None:
+        """Process those of some records that are next."""
         async with self._one_at_a_time:
-            await self._process(events)
+            messages = self._ours_in_order(records)
+            if messages:
+                await self._process(messages)
             if self._unsettled > MOST_UNSETTLED:
                 await self._settle()
-        for event in events:
-            event.ack()
 
-    async def _process(self, events: list[Any]) -> None:
-        messages = self._ours_in_order([event.message for event in events])
-        if messages:
-            with FLUSH_SECONDS.time():
-                messages = await self._processed(messages)
-            now_ms = int(self.doors.now() * 1000)
-            self._unsettled += len(messages)
-            for message in messages:
-                self._next[message.partition] = message.offset + 1
-                self._counted_ms[message.partition] = min(message.timestamp_ms, now_ms)
+    async def _process(self, messages: list[Message]) -> None:
+        with FLUSH_SECONDS.time():
+            messages = await self._processed(messages)
+        now_ms = int(self.doors.now() * 1000)
+        self._unsettled += len(messages)
+        for message in messages:
+            self._next[message.partition] = message.offset + 1
+            self._counted_ms[message.partition] = min(message.timestamp_ms, now_ms)
 
     async def _processed(self, messages: list[Message]) -> list[Message]:
         """Process them; where a stretch of them is all bad, only those before it. Answers what was processed."""
@@ -177,7 +187,7 @@ class Runner:
             return stretch.before
         return messages
 
-    def _ours_in_order(self, records: list[Any]) -> list[Message]:
+    def _ours_in_order(self, records: Sequence[Any]) -> list[Message]:
         expected = dict(self._next)
         messages = []
         for record in records:
@@ -187,11 +197,10 @@ class Runner:
                 raise GapError(self.topic.name, record.partition, expected[record.partition], record.offset)
             expected[record.partition] += 1
             at = position(self._epoch, record.offset)
-            time_ms = int(record.timestamp * 1000)
             messages.append(
                 Message(
                     *(self.topic.name, record.partition, record.offset, at),
-                    *(record.key, record.value or b"", time_ms, record.headers or ()),
+                    *(record.key, record.value or b"", record.timestamp, record.headers),
                 )
             )
         return messages

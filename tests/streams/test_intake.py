@@ -1,75 +1,90 @@
-"""What waits is bounded, in order, and taken whole: at once when there is time, at the latest when it is full."""
+"""What waits is bounded, in order, and taken as far as it fits: when there is time, at the latest when it is full."""
 
 import asyncio
 from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.intake import Intake
 
 
 @dataclass
-class Message:
-    value: bytes
-
-
-@dataclass
-class Event:
+class Record:
     number: int
-    message: Message
+    value: bytes | None
 
 
-def event(number: int, size: int = 10) -> Event:
-    return Event(number, Message(b"x" * size))
+def record(number: int, size: int = 10) -> Record:
+    return Record(number, b"x" * size)
 
 
-async def test_messages_come_out_in_order_and_no_more_at_once_than_fit() -> None:
-    intake, sizes, numbers = Intake(max_messages=4, every_s=0.0, max_bytes=100), [], []
-
-    async def fill() -> None:
-        for number in range(200):
-            await intake.put(event(number, 10 + number % 40))
-
-    filling = asyncio.create_task(fill())
-    while len(numbers) < 200:
-        taken = await asyncio.wait_for(intake.take(), 5)
-        sizes.append((len(taken), sum(len(each.message.value) for each in taken)))
-        numbers += [each.number for each in taken]
-        await asyncio.sleep(0)
-    await filling
-    assert numbers == list(range(200))
-    assert max(count for count, _ in sizes) <= 4
-    assert max(size for _, size in sizes) <= 100
+def numbers(records: list[Record]) -> list[int]:
+    return [each.number for each in records]
 
 
-async def test_a_message_larger_than_everything_goes_alone() -> None:
+@given(st.lists(st.lists(st.integers(0, 150), max_size=8), max_size=30))
+def test_records_come_out_in_order_and_no_more_at_once_than_fit(fetches: list[list[int]]) -> None:
+    async def all_of_them() -> None:
+        intake, waiting, put, taken = Intake(max_messages=4, every_s=0.0, max_bytes=100), fetches.copy(), 0, []
+        while waiting or len(taken) < put:
+            while waiting and intake.has_room:
+                records = [record(put + n, size) for n, size in enumerate(waiting.pop(0))]
+                put += len(records)
+                intake.put(records)
+            if len(taken) < put:
+                some = await asyncio.wait_for(intake.take(), 5)
+                assert 0 < len(some) <= 4
+                assert len(some) == 1 or sum(len(each.value or b"") for each in some) <= 100
+                taken += numbers(some)
+        assert taken == list(range(put))
+
+    asyncio.run(all_of_them())
+
+
+async def test_it_has_room_until_as_much_waits_as_goes_into_a_flush() -> None:
+    by_number, by_size = Intake(max_messages=2, every_s=0.0), Intake(max_messages=9, every_s=0.0, max_bytes=20)
+    for intake in (by_number, by_size):
+        intake.put([record(0)])
+        assert intake.has_room
+        intake.put([record(1), record(2)])
+        assert not intake.has_room
+        assert numbers(await intake.take()) == [0, 1]
+        assert intake.has_room
+
+
+async def test_a_record_larger_than_everything_goes_alone() -> None:
     intake = Intake(max_messages=4, every_s=0.0, max_bytes=100)
-    await intake.put(event(0))
-    large = asyncio.create_task(intake.put(event(1, 5_000)))
-    assert [each.number for each in await intake.take()] == [0]
-    await large
-    assert [each.number for each in await intake.take()] == [1]
+    intake.put([record(0), record(1, 5_000), Record(2, None)])
+    assert [numbers(await intake.take()) for _ in range(3)] == [[0], [1], [2]]
 
 
 async def test_the_next_batch_waits_for_its_time_unless_it_is_full() -> None:
     intake = Intake(max_messages=2, every_s=30.0)
-    await intake.put(event(0))
+    intake.put([record(0)])
     assert len(await asyncio.wait_for(intake.take(), 1)) == 1, "the first has nothing to wait for"
-    await intake.put(event(1))
+    intake.put([record(1)])
     taking = asyncio.create_task(intake.take())
     await asyncio.sleep(0.05)
     assert not taking.done()
-    await intake.put(event(2))
-    late = asyncio.create_task(intake.put(event(3)))
-    assert [each.number for each in await asyncio.wait_for(taking, 1)] == [1, 2]
-    await asyncio.wait_for(late, 1)
+    intake.put([record(2)])
+    assert numbers(await asyncio.wait_for(taking, 1)) == [1, 2]
 
 
-async def test_what_waits_for_room_is_forgotten_with_what_waits_since_it_comes_again_too() -> None:
+async def test_what_waits_is_forgotten_since_it_comes_again() -> None:
     intake = Intake(max_messages=2, every_s=0.0)
-    for number in range(2):
-        await intake.put(event(number))
-    waiting = asyncio.create_task(intake.put(event(2)))
+    intake.put([record(0), record(1)])
+    assert not intake.has_room
+    intake.clear()
+    assert intake.has_room
+    intake.put([record(0)])
+    assert numbers(await asyncio.wait_for(intake.take(), 1)) == [0]
+
+
+async def test_what_is_forgotten_while_it_is_waited_for_is_not_taken() -> None:
+    intake = Intake(max_messages=2, every_s=0.0)
+    intake.put([record(0)])
+    taking = asyncio.create_task(intake.take())
     await asyncio.sleep(0)
     intake.clear()
-    await asyncio.wait_for(waiting, 1)
-    await asyncio.wait_for(intake.put(event(0)), 1)
-    assert [each.number for each in await asyncio.wait_for(intake.take(), 1)] == [0]
+    assert await asyncio.wait_for(taking, 1) == []

@@ -21,19 +21,10 @@ TOPIC = Topic("test.runner", 2, "numbers")
 class Record:
     partition: int
     offset: int
-    timestamp: float = 5.0
+    timestamp: int = 5_000
     key: bytes | None = None
     value: bytes = b""
     headers: tuple[tuple[str, bytes], ...] = ()
-
-
-class Event:
-    def __init__(self, record: Record) -> None:
-        self.message = record
-        self.acknowledged = False
-
-    def ack(self) -> None:
-        self.acknowledged = True
 
 
 class Numbers:
@@ -74,10 +65,8 @@ async def runner(doors: Doors, request: pytest.FixtureRequest, tmp_path: Path) -
 
 async def test_messages_that_were_processed_or_belong_to_others_are_passed_over(runner: Runner) -> None:
     await runner.assigned({0})
-    batch = [Event(Record(p, o)) for p, o in [(0, 0), (1, 0), (0, 1), (0, 0), (0, 2)]]
-    await runner.flush(batch)
+    await runner.flush([Record(p, o) for p, o in [(0, 0), (1, 0), (0, 1), (0, 0), (0, 2)]])
     assert runner._processor.seen == [(0, 0), (0, 1), (0, 2)]
-    assert all(event.acknowledged for event in batch)
     await runner.stop()
 
 
@@ -92,7 +81,7 @@ async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_
     runner: Runner, doors: Doors
 ) -> None:
     assert await runner.assigned({0, 1}) == {0: 0, 1: 0}
-    await runner.flush([Event(Record(0, 0)), Event(Record(0, 1))])
+    await runner.flush([Record(0, 0), Record(0, 1)])
     await runner.stop()
     assert runner._processor.calls == ["assigned [0, 1]", "settled"]
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 2, 1: 0}
@@ -102,7 +91,7 @@ async def test_a_position_is_stored_after_settling_and_is_where_the_next_worker_
 
 async def test_a_worker_that_is_behind_does_not_turn_a_position_back(runner: Runner, doors: Doors) -> None:
     await runner.assigned({0})
-    await runner.flush([Event(Record(0, o)) for o in range(5)])
+    await runner.flush([Record(0, o) for o in range(5)])
     await runner.stop()
     runner._next, runner._stored = {0: 3}, {0: 0}
     await runner._settle()
@@ -142,7 +131,7 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
     runner: Runner, doors: Doors
 ) -> None:
     await runner.assigned({0})
-    await runner.flush([Event(Record(0, 0))])
+    await runner.flush([Record(0, 0)])
     let_go = asyncio.Event()
 
     async def settle() -> None:
@@ -151,7 +140,7 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
     runner._processor.settle = settle
     settling = asyncio.create_task(runner._settle())
     await asyncio.sleep(0.05)
-    await asyncio.wait_for(runner.flush([Event(Record(0, 1))]), 1)
+    await asyncio.wait_for(runner.flush([Record(0, 1)]), 1)
     assert not settling.done()
     let_go.set()
     await settling
@@ -162,7 +151,7 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
 
 async def test_while_it_does_not_settle_no_more_is_processed_than_may_wait_for_it_in_memory(runner: Runner) -> None:
     await runner.assigned({0})
-    await runner.flush([Event(Record(0, 0))])
+    await runner.flush([Record(0, 0)])
     let_go = asyncio.Event()
 
     async def settle() -> None:
@@ -171,13 +160,13 @@ async def test_while_it_does_not_settle_no_more_is_processed_than_may_wait_for_i
     runner._processor.settle = settle
     settling = asyncio.create_task(runner._settle())
     await asyncio.sleep(0.05)
-    await runner.flush([Event(Record(0, offset)) for offset in range(1, MOST_UNSETTLED)])
-    flushing = asyncio.create_task(runner.flush([Event(Record(0, MOST_UNSETTLED + at)) for at in range(2)]))
+    await runner.flush([Record(0, offset) for offset in range(1, MOST_UNSETTLED)])
+    flushing = asyncio.create_task(runner.flush([Record(0, MOST_UNSETTLED + at) for at in range(2)]))
     _, waits = await asyncio.wait([flushing], timeout=0.5)
     assert waits, "it goes on, though nothing of it is durable"
     let_go.set()
     await asyncio.gather(flushing, settling)
-    await runner.flush([Event(Record(0, MOST_UNSETTLED + 2))])
+    await runner.flush([Record(0, MOST_UNSETTLED + 2)])
     await runner.stop()
 
 
@@ -194,7 +183,7 @@ async def test_an_assignment_that_the_next_one_overtakes_is_carried_out_whole_an
 
     await runner.assigned({0})
     runner._processor.settle = settle
-    await runner.flush([Event(Record(0, 0))])
+    await runner.flush([Record(0, 0)])
     overtaken = asyncio.create_task(runner.assigned({0, 1}))
     await asyncio.sleep(0.05)
     overtaken.cancel()

@@ -15,7 +15,7 @@ from streams.rejections import NOBODY, RejectionsProcessor
 from streams.runner import Runner
 from streams.stretches import Stretch, Stretches, run_of
 from tests.streams.test_rejections import rejection
-from tests.streams.test_runner import Event, Record
+from tests.streams.test_runner import Record
 from wire.errors import Poison
 from wire.events import encode
 from wire.topics import REJECTIONS
@@ -68,8 +68,8 @@ class Log:
         self.epoch = 1_790_000_000 + self.first % 10**7
         self.values = values
 
-    def events(self) -> list[Event]:
-        return [Event(Record(0, self.first + at, value=value)) for at, value in enumerate(self.values)]
+    def records(self) -> list[Record]:
+        return [Record(0, self.first + at, value=value) for at, value in enumerate(self.values)]
 
 
 @pytest.fixture
@@ -97,15 +97,10 @@ async def begin(doors: Doors, marker: Path, log: Log, most: int = MOST) -> Runne
 
 
 async def offer(runner: Runner, log: Log) -> None:
-    """Everything from where it goes on, as Faust would bring it; waits until that is processed, or it has stopped."""
-    for event in log.events():
-        if event.message.offset >= runner.progress[0][0]:
-            await runner._intake.put(event)
-    for _ in range(100):
-        await asyncio.sleep(0.02)
-        if not runner._stretches.going.is_set() or runner.progress[0][0] == log.first + len(log.values):
-            break
-    await asyncio.sleep(0.05)
+    """Everything from where it goes on; returns when that is processed, or it has stopped."""
+    runner.put([record for record in log.records() if record.offset >= runner.progress[0][0]])
+    while runner._stretches.going.is_set() and runner.progress[0][0] < log.first + len(log.values):
+        await runner.flush(await runner.take())
 
 
 async def set_aside(doors: Doors, log: Log) -> list[int]:

@@ -30,7 +30,7 @@ from streams.sinks import ledger as of_ledger
 from streams.stretches import Stretches
 from tests.streams.test_engagement import NOW_MS, Figures, counters_of, figures_of, message
 from tests.streams.test_engagement import Event as Read
-from tests.streams.test_runner import Event, Record
+from tests.streams.test_runner import Record
 from wire import counters, ids
 from wire.commands import RecordEngagement
 from wire.events import KINDS
@@ -112,8 +112,8 @@ class Owner:
 
     async def _flush(self, size: int) -> None:
         at = self.runner.progress[PARTITION][0]
-        records = [Record(PARTITION, m.offset, NOW_MS / 1000, value=m.value) for m in self._log[at : at + size]]
-        await self.runner.flush([Event(record) for record in records])
+        records = [Record(PARTITION, m.offset, NOW_MS, value=m.value) for m in self._log[at : at + size]]
+        await self.runner.flush(records)
 
     async def _settle(self) -> None:
         await self.runner._settle()
