@@ -23,7 +23,7 @@ NDJSON: Final = "application/x-ndjson"
 async def read(receive: Receive, headers: Mapping[bytes, bytes], held: Held) -> bytes:
     """The whole body, unpacked; its bytes are held in `held` as they arrive.
 
-    Raises Problem: 400 broken length or gzip, or the sender went away; 413 too large; 415 another encoding; 503 no
+    Raises Problem: 400 broken length or gzip; 408 the sender went away; 413 too large; 415 another encoding; 503 no
     memory. How long it may take is the protocol's to say.
     """
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
@@ -60,7 +60,7 @@ def _declared(headers: Mapping[bytes, bytes]) -> int:
         raise malformed("Content-Length is not a number.")
     length = int(text[:20])
     if length > MAX_BODY_BYTES:
-        raise too_large(f"A body may have {MAX_BODY_BYTES} bytes; send fewer events at a time.")
+        raise too_large(f"A body may have {MAX_BODY_BYTES} bytes, this one has {length}; send fewer events at a time.")
     return length
 
 
@@ -70,7 +70,7 @@ async def _read_raw(receive: Receive, held: Held) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise malformed("The connection ended before the body did.")
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "The connection ended before the body did; send it again.")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY_BYTES:

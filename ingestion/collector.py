@@ -55,9 +55,14 @@ class Collector:
         """POST /v1/events: 202 once Kafka has every accepted event and every refusal."""
         with self.memory.hold() as held:
             key = await self._admit(request, EVENTS, HISTORY)
-            lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
-            body = await bodies.read(request.receive, request.headers, held)
-            batch = parse.parse(body, lines=lines)
+            body = b""
+            try:
+                lines = bodies.media_type(request.headers, (JSON, NDJSON)) == NDJSON
+                body = await bodies.read(request.receive, request.headers, held)
+                batch = parse.parse(body, lines=lines)
+            except Problem as problem:
+                await self._keep(key, rejections.of_whole(problem, body))
+                raise
             held.grow_to(REQUEST_BYTES + len(body) + EVENT_BYTES * len(batch.events))
             sent, refused, now_ms = len(batch.events), batch.refused, self._now_ms()
             self.rates.charge(key.organization_id, sent + len(refused))
@@ -67,11 +72,9 @@ class Collector:
             try:
                 judged = await adding
                 refused = sorted((*refused, *judged))
-                if refused:
-                    told = rejections.of_request(key.organization_id, refused, now_ms)
-                    await rejections.publish(self.log, key.organization_id, told)
             except Transient as error:
                 raise _kafka_away() from error
+            await self._keep(key, refused)
         return _accepted(sent - len(judged), refused)
 
     async def snapshots(self, request: Request) -> Answer:
@@ -83,9 +86,8 @@ class Collector:
             refused += [
                 Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown
             ]
-            told = rejections.of_request(key.organization_id, refused, self._now_ms())
             await uploads.publish_snapshots(self.log, key.organization_id, items)
-            await rejections.publish(self.log, key.organization_id, told)
+            await self._keep(key, refused)
             self.rates.charge(key.organization_id, len(good) + len(refused))
         return _accepted(len(items), sorted(refused), counted=False)
 
@@ -94,6 +96,7 @@ class Collector:
         async with self._upload(request) as (key, body):
             good, refused = uploads.rejections(body, key.organization_id, self._now())
             await rejections.publish(self.log, key.organization_id, good)
+            await self._keep(key, refused)
             self.rates.charge(key.organization_id, len(good) + len(refused))
         return _accepted(len(good), refused, counted=False)
 
@@ -116,11 +119,24 @@ class Collector:
         """The key and the body of an upload, held until it is done; Kafka's absence within is a 503."""
         with self.memory.hold() as held:
             key = await self._admit(request, HISTORY)
-            bodies.media_type(request.headers, (JSON,))
+            body = b""
             try:
-                yield key, await bodies.read(request.receive, request.headers, held)
+                bodies.media_type(request.headers, (JSON,))
+                body = await bodies.read(request.receive, request.headers, held)
+                yield key, body
+            except Problem as problem:
+                await self._keep(key, rejections.of_whole(problem, body))
+                raise
             except Transient as error:
                 raise _kafka_away() from error
+
+    async def _keep(self, key: WriteKey, refused: Sequence[Refusal]) -> None:
+        """Returns when Kafka has these refusals. Raises Problem 503 where it may not."""
+        told = rejections.of_request(key.organization_id, refused, self._now_ms())
+        try:
+            await rejections.publish(self.log, key.organization_id, told)
+        except Transient as error:
+            raise _kafka_away() from error
 
     async def _admit(self, request: Request, *rights: str) -> WriteKey:
         """Before the body is read: who is it, may they, and is there room."""

@@ -116,7 +116,8 @@ def raw_items(body: bytes, *, lines: bool = False, wrapped: bool = False) -> lis
     try:
         found = _wrapped_raws.decode(body).events if wrapped else _raws.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise malformed(f"The body is not a JSON array: {error}.") from error
+        shape = f'{{"events": [...]}}: {error}. {_SHAPES}' if wrapped else f"a JSON array: {error}."
+        raise malformed(f"The body is not {shape}") from error
     _require_few(len(found))
     return [bytes(raw) for raw in found]
 

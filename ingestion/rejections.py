@@ -7,7 +7,8 @@ from typing import Final
 from uuid import UUID
 
 from ingestion.kafka_log import KafkaLog
-from ingestion.parse import Refusal
+from ingestion.parse import Refusal, Why
+from ingestion.problems import KINDS, Problem
 from wire.events import Rejection, encode
 from wire.ids import id_at, partition
 from wire.secrets import LONGEST, without_secrets
@@ -16,8 +17,17 @@ from wire.topics import REJECTIONS
 SAMPLE_CHARACTERS: Final = 500
 MAX_MESSAGE_ITEMS: Final = 1_000
 HTTP: Final = "http"
+FOR_WHAT_IT_IS: Final = (400, 413, 415)
+"""Answers to a request that is as wrong whoever sends it whenever."""
 
 _DAY_MS: Final = 24 * 3600 * 1000
+
+
+def of_whole(problem: Problem, body: bytes) -> list[Refusal]:
+    """A request that is refused as a whole for what it is -> its one refusal; none where the same may pass later."""
+    if problem.status not in FOR_WHAT_IT_IS:
+        return []
+    return [Refusal(0, Why(KINDS[problem.status].replace("-", "_"), problem.detail), body)]
 
 
 def of_request(organization_id: UUID, refused: Iterable[Refusal], now_ms: int) -> list[Rejection]:
@@ -26,7 +36,7 @@ def of_request(organization_id: UUID, refused: Iterable[Refusal], now_ms: int) -
     at = datetime.fromtimestamp(now_ms / 1000, UTC)
     return [
         Rejection(
-            id=id_at(day_ms, HTTP, organization_id.bytes, str(place), why.reason, raw),
+            id=id_at(day_ms, HTTP, organization_id.bytes, str(place), *why, raw),
             organization_id=organization_id,
             source=HTTP,
             place=place,

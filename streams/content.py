@@ -73,6 +73,9 @@ class ContentProcessor:
     async def settle(self) -> None:
         """Nothing is left: `process` waits for every store."""
 
+    async def tend(self) -> None:
+        """ClickHouse loses nothing."""
+
     async def _record(self, events: list[ContentEvent]) -> None:
         rows = [row(event) for event in events]
         insert = self._doors.clickhouse.insert

@@ -29,6 +29,7 @@ from streams.stretches import Admit, anything
 from wire import ids
 from wire.commands import RECORD_ENGAGEMENT, Command
 from wire.events import encode
+from wire.redis import answers
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
 from wire.topics import EVENTS, FINDINGS
 
@@ -50,6 +51,7 @@ class EngagementProcessor:
         self._platforms = envelopes.Platforms()
         self._pending: dict[bytes, Finding] = {}
         self._accounts: list[Account] = []
+        self._written: dict[int, int] = {}
 
     async def start(self, doors: Doors) -> None:
         """Open the sinks."""
@@ -92,6 +94,11 @@ class EngagementProcessor:
         await accounts.store(self._doors, made)
         for at in range(0, len(pending), _PIECES_A_COMMAND):
             await self._report(pending[at : at + _PIECES_A_COMMAND])
+
+    async def tend(self) -> None:
+        """Redis may have been emptied, or turned back."""
+        if await answers(self._doors.redis):
+            await self._repair(self._written)
 
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)

@@ -66,6 +66,9 @@ class RejectionsProcessor:
     async def settle(self) -> None:
         """Nothing is left: `process` waits for the store."""
 
+    async def tend(self) -> None:
+        """ClickHouse loses nothing."""
+
 
 def decode(message: Message) -> list[Rejection]:
     """A message's rejections. Raises Poison("undecodable_rejections")."""

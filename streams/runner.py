@@ -24,6 +24,7 @@ from wire.topics import Topic
 SETTLE_EVERY_S = 1.0
 MOST_UNSETTLED = 50_000
 """Messages; more are not processed before their effects are durable, since all that waits for it is in memory."""
+TEND_EVERY_S = 5.0
 
 _log = structlog.stdlib.get_logger("streams.runner")
 
@@ -51,6 +52,10 @@ class Processor(Protocol):
         """Returns when every effect of what was processed before the call is durable; nothing to do for those whose
         `process` waits for it. The next messages may be processed meanwhile."""
 
+    async def tend(self) -> None:
+        """Called every few seconds, whether messages come or not, never beside `process`: gives a store that can lose
+        something what it has lost. Where that store is away, it returns."""
+
 
 class Runner:
     """One processor, its topic and its positions."""
@@ -76,20 +81,21 @@ class Runner:
         self._unsettled = 0
         self._epoch = 0
         self._beginning: asyncio.Task[dict[int, int]] | None = None
-        self._settling: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open the doors."""
         self.doors = await self._open_doors()
         await self._processor.start(self.doors)
-        self._settling = asyncio.create_task(self._settle_for_ever())
+        self._tasks = [asyncio.create_task(self._settle_for_ever()), asyncio.create_task(self._tend_for_ever())]
 
     async def stop(self) -> None:
         """Store the positions of what was processed; nothing is processed after that."""
         async with self._one_at_a_time:
-            if self._settling:
+            if self._tasks:
                 async with self._one_settles:
-                    self._settling.cancel()
+                    for task in self._tasks:
+                        task.cancel()
                 await self._settle()
             self._next = {}
 
@@ -221,6 +227,13 @@ class Runner:
             while True:
                 await asyncio.sleep(SETTLE_EVERY_S)
                 await self._settle()
+
+    async def _tend_for_ever(self) -> None:
+        with self._or_end("tending"):
+            while True:
+                await asyncio.sleep(TEND_EVERY_S)
+                async with self._one_at_a_time:
+                    await self._processor.tend()
 
     @contextmanager
     def _or_end(self, what: str) -> Iterator[None]:

@@ -19,6 +19,7 @@ from wire.counters import KEEP_LATEST, SNAPSHOTS_WHOLE, snapshots_key
 from wire.errors import Poison
 from wire.events import PLATFORM, PLATFORM_PATTERN, Rejection, Snapshot, encode
 from wire.ids import partition
+from wire.redis import answers
 from wire.topics import FINDINGS, SNAPSHOTS
 
 MOST: Final = 1 << 53
@@ -63,6 +64,11 @@ class SnapshotsProcessor:
 
     async def settle(self) -> None:
         """Nothing is left: `process` waits for every store."""
+
+    async def tend(self) -> None:
+        """Redis may have been emptied."""
+        if await answers(self._doors.redis):
+            await self._repair()
 
     async def _repair(self) -> None:
         """Where Redis was emptied, give it the latest of every piece again."""

@@ -17,3 +17,11 @@ def client(url: SecretStr, *, timeout_s: float = 5) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(
         url.get_secret_value(), socket_timeout=timeout_s, socket_connect_timeout=2, health_check_interval=15
     )
+
+
+async def answers(to: redis.asyncio.Redis) -> bool:
+    """Whether it answers just now."""
+    try:
+        return bool(await to.ping())
+    except TRANSIENT:
+        return False

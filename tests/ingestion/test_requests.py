@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wire.topics import REJECTIONS
+
 
 def problem(answer: httpx2.Response) -> tuple[int, str]:
     """Every refusal is a problem with a sentence."""
@@ -49,9 +51,55 @@ MALFORMED = {
 }
 
 
+PACKED = {"content_encoding": "gzip"}
+
+
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_a_malformed_body_is_400(collecting: Any, organization: Any, name: str) -> None:
     assert problem(await collecting.events(MALFORMED[name], organization.key))[0] == 400
+
+
+async def test_what_is_refused_as_a_whole_is_kept_once_with_its_reason_and_its_beginning(
+    collecting: Any, organization: Any, log: Any
+) -> None:
+    sent: list[tuple[Any, dict[str, str], str]] = [(body, {}, "malformed") for body in MALFORMED.values()]
+    sent += [(b" " * size, {}, "too_large") for size in (10_000_001, 10_000_002)]
+    sent += [
+        (b"[" + b"{}," * 10_000 + b"{}]", {}, "too_large"),
+        (gzip.compress(b" " * 10_000_001), PACKED, "too_large"),
+    ]
+    sent += [(b"no gzip", PACKED, "malformed"), (b"[]", {"content_type": "text/csv"}, "unsupported_media_type")]
+    for _ in range(2):
+        for body, headers, _ in sent:
+            assert problem(await collecting.events(body, organization.key, **headers))[0] in {400, 413, 415}
+    for path in ("/v1/snapshots", "/v1/rejections"):
+        await collecting.post(path, b"{cut", organization.history_key)
+    await collecting.post("/v1/snapshots", [], organization.key)  # not for what it is
+
+    kept = {r["id"]: r for r in await log.items(REJECTIONS, organization.id, 2 * len(sent) + 2)}.values()
+    assert sorted(r["reason"] for r in kept) == sorted([*(reason for *_, reason in sent), "malformed"])
+    assert {(r["source"], r["place"]) for r in kept} == {("http", 0)}
+    assert '[{"value": NaN}]' in {r["sample"] for r in kept}
+    assert all(r["detail"] for r in kept)
+
+
+async def test_what_a_sender_breaks_off_is_not_kept(collecting: Any, organization: Any, log: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(collecting.url.rpartition(":")[2]))
+    head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {organization.key}\r\n"
+    writer.write(f"{head}content-type: application/json\r\ncontent-length: 1000\r\n\r\n[".encode())
+    await writer.drain()
+    writer.close()
+    await asyncio.sleep(0.2)
+    await collecting.events(b"[", organization.key)
+    assert [r["sample"] for r in await log.items(REJECTIONS, organization.id, 1)] == ["["]
+    reader.feed_eof()
+
+
+async def test_an_event_that_is_sent_alone_is_told_what_to_send(collecting: Any, organization: Any) -> None:
+    (content,) = await organization.content()
+    status, told = problem(await collecting.events(organization.event(content), organization.key))
+    assert status == 400
+    assert "Send a JSON array of events" in told
 
 
 async def test_a_huge_number_and_a_key_twice_are_not_malformed(collecting: Any, organization: Any) -> None:

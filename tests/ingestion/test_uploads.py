@@ -91,9 +91,14 @@ async def test_an_importer_s_refusals_are_kept_as_they_are_told(collecting: Any,
         ({"organization_id": str(uuid4())}, "unknown_field"),
     ],
 )
-async def test_a_refusal_that_is_itself_wrong_is_told(
-    collecting: Any, organization: Any, fields: dict[str, Any], reason: str
+async def test_a_refusal_that_is_itself_wrong_is_told_and_kept(
+    collecting: Any, organization: Any, log: Any, fields: dict[str, Any], reason: str
 ) -> None:
     answer = await collecting.post("/v1/rejections", [refusal(1), refusal(2) | fields], organization.history_key)
     assert answer.json()["accepted"] == 1
     assert [(r["index"], r["reason"]) for r in answer.json()["rejected"]] == [(1, reason)]
+    kept = await log.items(REJECTIONS, organization.id, 2)
+    assert sorted((r["source"], r["place"], r["reason"]) for r in kept) == [
+        ("a.log", 1, "not_a_page"),
+        ("http", 1, reason),
+    ]

@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
+import wire.redis
 from streams.doors import Doors
 from streams.engagement import EngagementProcessor
 from streams.messages import Message, position
@@ -183,6 +185,42 @@ async def test_a_worker_whose_clock_is_wrong_leaves_out_no_minute(doors: Doors, 
     await doors.redis.flushdb()
     await begin(replace(doors, now=lambda: time.time() + ahead_s), {partition: 2})
     assert await counters_of(doors, minute, piece) == {("web", "view"): (2, 0, 0)}
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_redis_that_was_emptied_or_turned_back_is_whole_again_though_nothing_comes(
+    doors: Doors, seed: int
+) -> None:
+    organization = uuid4()
+    log, expected = make_log(organization, random.Random(seed))
+    worker = await begin(doors, dict.fromkeys(log, 0))
+    halves = [[m for p in log for m in log[p][part]] for part in (slice(None, 2), slice(2, None))]
+    await worker.process(halves[0])
+    saved = {key: await doors.redis.dump(key) for key in await doors.redis.keys()}
+    await worker.process(halves[1])
+    whole = await totals_of(doors, organization)
+    for before in ({}, saved):
+        await doors.redis.flushdb()
+        for key, value in before.items():
+            await doors.redis.restore(key, 0, value)
+        assert await totals_of(doors, organization) != whole
+        await worker.tend()
+        assert await totals_of(doors, organization) == whole
+    assert len(whole) == len({at[0] for at in expected})
+
+
+async def totals_of(doors: Doors, organization: UUID) -> dict[bytes, set[counters.Cell]]:
+    hashes = [await doors.redis.hgetall(key) for key in await doors.redis.keys("tw:*:totals")]
+    pieces = [piece for each in hashes for piece in each.items() if piece[0][:16] == organization.bytes]
+    return {piece: set(counters.decode_cells(cells)) for piece, cells in pieces}
+
+
+async def test_while_redis_is_away_nobody_waits_to_tend_it(doors: Doors) -> None:
+    worker = await begin(doors, {0: 0})
+    away = EngagementProcessor()
+    await away.start(replace(doors, redis=wire.redis.client(SecretStr("redis://127.0.0.1:1/0"))))
+    away._written = worker._written
+    await asyncio.wait_for(away.tend(), 5)
 
 
 async def test_an_envelope_that_does_not_decode_is_set_aside_and_the_next_is_counted(doors: Doors) -> None:

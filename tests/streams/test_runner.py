@@ -47,6 +47,9 @@ class Numbers:
     async def settle(self) -> None:
         self.calls.append("settled")
 
+    async def tend(self) -> None:
+        self.calls.append("tended")
+
 
 @pytest.fixture
 async def runner(doors: Doors, request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
@@ -199,3 +202,21 @@ async def test_an_assignment_that_the_next_one_overtakes_is_carried_out_whole_an
     assert await load(doors.clickhouse, TOPIC.name, runner._epoch) == {0: 1, 1: 0}
     assert not runner.is_beginning
     await runner.stop()
+
+
+async def test_stores_are_tended_though_no_message_comes(
+    doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def same() -> Doors:
+        return doors
+
+    async def epoch() -> int:
+        return 1_780_000_001
+
+    monkeypatch.setattr("streams.runner.TEND_EVERY_S", 0.05)
+    numbers = Numbers()
+    made = Runner(numbers, same, epoch, Stretches(TOPIC.name, 5, tmp_path / "stopped"))
+    await made.start()
+    await asyncio.sleep(0.3)
+    await made.stop()
+    assert numbers.calls.count("tended") >= 2

@@ -52,6 +52,9 @@ async def test_the_latest_wins_in_every_store_whatever_the_order_and_the_repetit
     assert unix_ms(rows[1][1].replace(tzinfo=UTC)) == unix_ms(later.captured_at)
     held = await doors.redis.hgetall(snapshots_key(organization, content))
     assert held == {b"facebook|share": f"{unix_ms(later.captured_at)}|5".encode()}
+    await doors.redis.flushdb()
+    await processor.tend()
+    assert await doors.redis.hgetall(snapshots_key(organization, content)) == held
     told = [msgspec.json.decode(each.payload, type=RecordSnapshots) for each in await findings(servers, content)]
     assert {update.count for each in told for update in each.updates} == {5, 9}
     assert all(update.captured_at.microsecond % 1000 == 0 for each in told for update in each.updates)
