@@ -8,8 +8,11 @@ TRANSIENT = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     redis.exceptions.BusyLoadingError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
     OSError,
 )
+"""It is away, still loads, is full (it forgets nothing to make room), or is a replica just now."""
 
 
 def client(url: SecretStr, *, timeout_s: float = 5) -> redis.asyncio.Redis:

@@ -83,6 +83,17 @@ async def redis_emptied(trial: Trial) -> None:
     await asyncio.sleep(1)
 
 
+async def redis_full(trial: Trial) -> None:
+    """No room for anything new: it takes no writes and forgets nothing, and who writes waits."""
+    pid = trial.machine.pid("streams")
+    await trial.stores.limit_redis("1mb")
+    await asyncio.sleep(30 if trial.long else 6)
+    forgotten = await trial.stores.limit_redis("0")
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
+    assert forgotten == 0, f"Redis has forgotten {forgotten} keys"
+    assert trial.machine.pid("streams") == pid, "who counts has died of it"
+
+
 async def redis_cut(trial: Trial) -> None:
     """The end of its log was never written; then a clean restart, which reads that log again."""
     folder = trial.machine.folder / "servers" / "valkey" / "appendonlydir"

@@ -12,10 +12,12 @@ from typing import Final
 from uuid import UUID
 
 import aiohttp
+import msgspec
 import pyarrow as pa
 
 from tests.faults.load import Organization
 from wire import envelope
+from wire.commands import PUBLISH_CONTENT, RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, SCORE_CONTENT, Command
 from wire.ids import new_id, partition
 from wire.topics import CONTENT, EVENTS, FINDINGS, REJECTIONS, SNAPSHOTS, Topic
 
@@ -86,6 +88,7 @@ def messages(random: Random, organization: Organization) -> list[tuple[Topic, in
     """Messages that no collector and no bridge writes: topic, partition and value. Each must be refused."""
     partition_, envelope_ = _one_event(organization)
     other = pa.schema([pa.field("surprise", pa.int64())])
+    of_no_event = envelope.decode(envelope_).set_column(2, "id", pa.array([b"\xff" * 16], envelope.UUID_BYTES))
     undecodable = (
         b"",
         b"\0",
@@ -99,12 +102,32 @@ def messages(random: Random, organization: Organization) -> list[tuple[Topic, in
         _stream(envelope.SCHEMA, []),
     )
     found = [(EVENTS, random.randrange(EVENTS.partitions), value) for value in undecodable]
+    found.append((EVENTS, partition_, envelope.encode(of_no_event.cast(envelope.SCHEMA))))
     found.append((EVENTS, (partition_ + 1) % EVENTS.partitions, envelope_))
     for garbage in (b"", b"\xff\0", b"{", b"[" * 100_000, b'[{"id": NaN}]', random.randbytes(1000)):
         for topic in (SNAPSHOTS, REJECTIONS, CONTENT, FINDINGS):
             found.append((topic, random.randrange(topic.partitions), garbage))  # noqa: PERF401 — plainer so
     random.shuffle(found)
     return found
+
+
+def commands(random: Random, organization: Organization) -> list[Command]:
+    """Commands that decode and that no handler can carry out, all about one thing."""
+    kinds = (SCORE_CONTENT, RECORD_ENGAGEMENT, RECORD_SNAPSHOTS, PUBLISH_CONTENT, "content.explode")
+    payloads = (b"{}", b"[]", b'{"updates": 7}', b'{"content_id": "x"}')
+    key = f"poison-{random.getrandbits(64):x}"
+    return [
+        Command(
+            id=new_id(),
+            type=kind,
+            organization_id=UUID(organization.id),
+            key=key,
+            issued_at=datetime.now(UTC),
+            payload=msgspec.Raw(payload),
+        )
+        for kind in kinds
+        for payload in payloads
+    ]
 
 
 def _one_event(organization: Organization) -> tuple[int, bytes]:

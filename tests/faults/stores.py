@@ -87,6 +87,11 @@ class Stores:
         asked = await self._clickhouse.query(_REJECTED, {"topic": topic})
         return int(asked.result_rows[0][0])
 
+    async def refused_whole(self, organization: str) -> int:
+        """How many of this organization's requests were refused as a whole."""
+        asked = await self._clickhouse.query(_REFUSED_WHOLE, {"of": organization, "reasons": WHOLE})
+        return int(asked.result_rows[0][0])
+
     async def pieces_differences(self, made: dict[str, str]) -> list[str]:
         """Where a piece that an editor brought in (name -> id) is not there once, told once, and scored."""
         pieces = await self._postgres.fetch("SELECT id, source_ref, quality_score FROM content WHERE body <> ''")
@@ -109,6 +114,17 @@ class Stores:
         """FLUSHALL, on a new connection: the old ones were to a Redis that may have died since."""
         await self._redis.connection_pool.disconnect()
         await self._redis.flushall()
+
+    async def limit_redis(self, most: str) -> int:
+        """What Redis may hold from now on, `0` being no limit; answers how many keys it ever forgot to make room."""
+        await self._redis.connection_pool.disconnect()
+        await self._redis.config_set("maxmemory", most)
+        return int((await self._redis.info("stats"))["evicted_keys"])
+
+    async def dead_commands(self, key: str) -> int:
+        """How many commands about this were set aside for good."""
+        asked = "SELECT count(*) FROM commands_aside WHERE key = $1 AND due_at IS NULL"
+        return int(await self._postgres.fetchval(asked, key))
 
     async def counted_up_to_ms(self) -> int:
         """Unix ms up to which every partition says that it has counted; 0 where one says nothing."""
@@ -240,4 +256,9 @@ WHERE organization_id IN {of:Array(UUID)} GROUP BY organization_id
 """
 _TOLD: Final = "SELECT content_id, count() FROM content_events FINAL WHERE type = 'content.created' GROUP BY content_id"
 _REJECTED: Final = "SELECT count() FROM rejections FINAL WHERE startsWith(source, {topic:String})"
+WHOLE: Final = ("malformed", "too_large", "unsupported_media_type")
+_REFUSED_WHOLE: Final = """
+SELECT count() FROM rejections FINAL
+WHERE organization_id = {of:UUID} AND source = 'http' AND reason IN {reasons:Array(String)}
+"""
 _TWICE: Final = "SELECT count() - uniqExact((organization_id, content_id, id)) FROM engagement_events FINAL"

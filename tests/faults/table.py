@@ -130,6 +130,14 @@ FAULTS: Final = (
         takes=frozenset({"valkey"}),
     ),
     Fault(
+        name="redis full",
+        does="Redis has no room for anything new (maxmemory)",
+        do=deaths.redis_full,
+        holds=f"{PROGRESS}; nothing is forgotten, and who counts has not died",
+        costs_s=15,
+        takes=frozenset({"valkey", "streams"}),
+    ),
+    Fault(
         name="wrong clocks",
         does="a collector's and a worker's clocks step by 1 h, ahead and back",
         do=deaths.clocks,
@@ -146,6 +154,13 @@ FAULTS: Final = (
         holds="each message is kept as one rejection",
         costs_s=8,
         takes=frozenset({"kafka", _link("kafka")}),
+    ),
+    Fault(
+        name="poisoned commands",
+        does="commands that can be read and not be carried out",
+        do=traffic.poisoned_commands,
+        holds="each is kept as dead, and those after them are carried out",
+        costs_s=8,
     ),
     Fault(
         name="nothing but garbage",
@@ -167,7 +182,7 @@ FAULTS: Final = (
         name="malformed bodies",
         does="bodies of 17 wrong kinds",
         do=traffic.malformed,
-        holds="each is answered its own 4xx",
+        holds="each is answered its own 4xx, and kept",
         costs_s=6,
         takes=DOOR,
     ),

@@ -18,9 +18,14 @@ import wire.kafka
 from stack import environment, processes
 from tests.faults import poison
 from tests.faults.load import Load
+<<<<<<< HEAD
 from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
+=======
+from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, PROGRESS_WITHOUT_LEADER_S, Trial
+from wire.events import encode
+>>>>>>> 5a2a118 (Streams: a full Redis is waited for; faults: a full Redis, commands that cannot be carried out, odd envelopes)
 from wire.settings import Settings
-from wire.topics import CONTENT, EVENTS, REJECTIONS, SNAPSHOTS, Topic
+from wire.topics import CONTENT, EVENTS, FINDINGS, REJECTIONS, SNAPSHOTS, Topic
 
 ROOT: Final = Path(__file__).parents[2]
 BAD_IN_A_ROW: Final[int] = Settings.model_fields["streams_bad_in_a_row"].default
@@ -58,6 +63,18 @@ async def poisoned_log(trial: Trial) -> None:
     end = time.monotonic() + trial.within(PROGRESS_S)
     while (after := await _rejected(trial)) != (expected := {name: before[name] + sent[name] for name in before}):
         assert time.monotonic() < end, f"refused {after}, not {expected}"
+        await asyncio.sleep(0.3)
+
+
+async def poisoned_commands(trial: Trial) -> None:
+    """Well-formed, and of no use: each is dead, and holds back nobody."""
+    commands = poison.commands(trial.random, trial.machine.organizations[0])
+    async with _producer(trial) as producer:
+        for each in commands:
+            await producer.send_and_wait(FINDINGS.name, encode(each), each.key.encode())
+    end = time.monotonic() + PROGRESS_AFTER_DEATH_S
+    while (dead := await trial.stores.dead_commands(commands[0].key)) != len(commands):
+        assert time.monotonic() < end, f"{dead} of {len(commands)} are dead"
         await asyncio.sleep(0.3)
 
 
@@ -112,6 +129,10 @@ async def malformed(trial: Trial) -> None:
         status = await poison.post(trial.machine.doors[0], organization, headers, body)
         assert status == expected, f"{name}: {status}, not {expected}"
     assert trial.machine.pid("ingestion") == pid
+    end = time.monotonic() + PROGRESS_S
+    while (kept := await trial.stores.refused_whole(organization.id)) < len(poison.bodies(organization)):
+        assert time.monotonic() < end, f"only {kept} of them are kept"
+        await asyncio.sleep(0.3)
 
 
 async def oversized(trial: Trial) -> None:

@@ -6,6 +6,8 @@ from functools import partial
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
+from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from streams.retry import until_done
 
@@ -43,6 +45,22 @@ async def test_a_question_that_has_too_little_memory_waits_until_there_is_more(c
     assert not waiting.done()
     settings["max_memory_usage"] = "0"
     assert await asyncio.wait_for(waiting, 10) == 999_999
+
+
+async def test_a_redis_that_is_full_is_waited_for_until_it_has_room(redis_client: Redis) -> None:
+    script = redis_client.register_script("redis.call('SET', KEYS[1], ARGV[1])")
+    writes = (lambda: redis_client.set("full", 1), lambda: script(["full"], [1]))
+    await redis_client.config_set("maxmemory", "1mb")
+    try:
+        for write in writes:
+            with pytest.raises(OutOfMemoryError):
+                await write()
+        waiting = [asyncio.create_task(until_done("redis", write)) for write in writes]
+        await asyncio.sleep(0.3)
+        assert not any(each.done() for each in waiting)
+    finally:
+        await redis_client.config_set("maxmemory", "0")
+    await asyncio.wait_for(asyncio.gather(*waiting), 10)
 
 
 async def test_a_table_that_is_not_there_is_no_reason_to_wait(clickhouse: Client) -> None:
