@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ingestion.admission import REQUEST_BYTES, Held
 from ingestion.problems import Problem, malformed, too_large
+from wire.secrets import without_secrets
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -40,9 +41,12 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], held: Held) -> 
 
 def media_type(headers: Mapping[bytes, bytes], allowed: tuple[str, ...]) -> str:
     """The body's media type, one of `allowed`. Raises Problem 415, also for another charset than UTF-8."""
-    kind = _media_type(headers.get(b"content-type", b""))
+    sent = headers.get(b"content-type", b"")
+    kind = _media_type(sent)
     if kind not in allowed:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {' or '.join(allowed)} in UTF-8.")
+        named = without_secrets(sent[:100].decode("latin-1"))
+        detail = f"Send {' or '.join(allowed)} in UTF-8, and name it in Content-Type, which was {named!r}."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
     return kind
 
 

@@ -18,12 +18,8 @@ import wire.kafka
 from stack import environment, processes
 from tests.faults import poison
 from tests.faults.load import Load
-<<<<<<< HEAD
 from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, Trial
-=======
-from tests.faults.trial import PROGRESS_AFTER_DEATH_S, PROGRESS_S, PROGRESS_WITHOUT_LEADER_S, Trial
 from wire.events import encode
->>>>>>> 5a2a118 (Streams: a full Redis is waited for; faults: a full Redis, commands that cannot be carried out, odd envelopes)
 from wire.settings import Settings
 from wire.topics import CONTENT, EVENTS, FINDINGS, REJECTIONS, SNAPSHOTS, Topic
 
