@@ -89,7 +89,7 @@ class Stores:
 
     async def refused_whole(self, organization: str) -> int:
         """How many of this organization's requests were refused as a whole."""
-        asked = await self._clickhouse.query(_REFUSED_WHOLE, {"of": organization, "reasons": WHOLE})
+        asked = await self._clickhouse.query(_REFUSED_WHOLE, {"of": organization, "reasons": list(WHOLE)})
         return int(asked.result_rows[0][0])
 
     async def pieces_differences(self, made: dict[str, str]) -> list[str]:
