@@ -29,7 +29,7 @@ reset: $(READY) ## Stop everything and delete its data
 	@$(BIN)/tallywire reset
 
 test: $(READY) ## Every test, against real servers (TESTS=tests/path: only those; KAFKA=apache: on Apache Kafka)
-	$(BIN)/pytest -n 4 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
 chaos: $(READY) ## Let everything go wrong under load for MINUTES=60, every store compared; adds to docs/faults.md
 	at=$$(mktemp -d) && MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -q --basetemp=$$at/run tests/faults/chaos.py && rm -r $$at
