@@ -15,12 +15,12 @@ from rich.console import Console
 
 import wire.kafka
 from stack import environment
-from stack.commands.options import Data, Json
+from stack.commands.options import Data, Json, Since, time_of
 from stack.commands.verify import AWAY, difference, sentence
 from stack.errors import Refused
 from stack.recount.run import Report
 from stack.recount.run import recount as count_again
-from stack.recount.selection import BEGINNING, Selection
+from stack.recount.selection import Selection
 
 
 def recount(
@@ -28,9 +28,7 @@ def recount(
     content: Annotated[
         list[UUID] | None, typer.Option(help="Only this piece; may be given several times.", show_default="all")
     ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(help="Only minutes from this time (UTC) on.", show_default="all")
-    ] = None,
+    since: Since = "",
     dry_run: Annotated[bool, typer.Option(help="Say what would change, and change nothing.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds given to figures that are on their way.")] = 10.0,
     json: Json = False,
@@ -46,7 +44,7 @@ def recount(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    selection = Selection(tuple(content or ()), since.replace(tzinfo=UTC) if since else BEGINNING)
+    selection = Selection(tuple(content or ()), time_of(since, datetime.now(UTC)))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         with console.status("recount") as status:
@@ -93,5 +91,7 @@ def _print(console: Console, report: Report, *, dry_run: bool) -> None:
     console.print(f"{report.pieces:,} pieces counted again; the figures are of generation {report.generation} now.")
     for each in report.left:
         console.print(f"[red]✗[/red] {sentence(each)}")
-    if not report.left:
+    if not report.compared:
+        console.print("[yellow]![/yellow] No store has a figure of what was selected: look at the ids and the time.")
+    elif not report.left:
         console.print(f"[green]✓[/green] All {report.compared:,} figures agree.")

@@ -1,8 +1,7 @@
 """`tallywire rejections`."""
 
 import asyncio
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,16 +14,14 @@ from rich.table import Table
 import wire.clickhouse
 from analytics.ask import ask
 from stack import environment
-from stack.commands.options import Data, Json
+from stack.commands.options import Data, Json, Since, time_of
 from stack.errors import Refused
 from wire.settings import Settings
 
 NOBODY: Final = UUID(int=0)
 """The organization of what names none, such as an envelope that cannot be read."""
-UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 NOT_A_TERMINAL: Final = 300
 """Columns of the table where no person looks at it: as many as it needs."""
-EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rejections(
@@ -33,15 +30,13 @@ def rejections(
         str, typer.Option(help="Only of this organization (its id), or `none`: of what names no organization.")
     ] = "",
     reason: Annotated[str, typer.Option(help="Only for this reason, such as `unknown_content`.")] = "",
-    since: Annotated[str, typer.Option(help="Only from then on: 30m, 2h, 7d, or 2026-03-01[T12:30].")] = "",
+    since: Since = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")] = 50,
     json: Json = False,
 ) -> None:
     """What was refused, of every organization, and why. With --json also the first part of each input: it may hold
     personal data."""
-    begin, now = EVER, datetime.now(UTC)
-    if since and (begin := time_of(since, now) or now) == now:
-        raise Refused(f"--since {since} is no time: say 30m, 2h, 7d, or 2026-03-01, or 2026-03-01T12:30")
+    begin = time_of(since, datetime.now(UTC))
     asked = {"organizations": organizations(organization), "reason": reason, "since": begin}
     try:
         reasons, found = asyncio.run(_ask(environment.load(data), asked, limit))
@@ -63,17 +58,6 @@ def organizations(named: str) -> list[UUID]:
         return [UUID(named)]
     except ValueError:
         raise Refused(f"--organization {named} is no id of an organization, nor `none`") from None
-
-
-def time_of(text: str, now: datetime) -> datetime | None:
-    """`30m`, `2h`, `7d` before now, or a time in ISO 8601 (UTC where it names no zone); None for anything else."""
-    if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 async def _ask(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import wire.clickhouse
 from stack import environment
 from stack.__main__ import application
-from stack.commands.rejections import NOBODY, time_of
+from stack.commands.rejections import NOBODY
 from tests.databases import migrated_clickhouse
 from wire.settings import Settings
 
@@ -85,12 +85,3 @@ async def test_the_table_shows_no_sample_and_lets_nothing_steer_the_terminal(tal
 async def test_what_is_no_organization_or_no_time_is_named(tallywire: Callable[..., Any]) -> None:
     assert "nor `none`" in str((await ran(tallywire, "--organization", "acme")).exception)
     assert "is no time" in str((await ran(tallywire, "--since", "yesterday")).exception)
-
-
-def test_times_are_ago_or_in_utc() -> None:
-    now = datetime(2026, 3, 9, 12, tzinfo=UTC)
-    assert time_of("2h", now) == datetime(2026, 3, 9, 10, tzinfo=UTC)
-    assert time_of("7d", now) == datetime(2026, 3, 2, 12, tzinfo=UTC)
-    assert time_of("2026-03-01", now) == datetime(2026, 3, 1, tzinfo=UTC)
-    assert time_of("2026-03-01T12:30+02:00", now) == datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
-    assert time_of("soon", now) is None
