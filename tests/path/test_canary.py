@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
 import wire.clickhouse
+from ingestion.rejections import FOR_WHAT_IT_IS
 from tests.path.conftest import System, eventually
 from tests.path.test_events_to_figures import event, new_piece
 from tests.path.test_poison import send
@@ -70,7 +71,7 @@ def refusal(sample: str, detail: str) -> dict[str, Any]:
 
 
 def test_no_secret_comes_back_is_logged_or_is_kept_with_what_was_refused(system: System) -> None:
-    piece, refused = new_piece(system, "canary"), 0
+    piece, refused, whole = new_piece(system, "canary"), 0, set()
     with system.api() as api:
         key = api.post("/write-keys", json={"name": "canary", "rights": ["events", "history"]}).json()["key"]
     secrets = (key, CANARY, LONG)
@@ -82,14 +83,15 @@ def test_no_secret_comes_back_is_logged_or_is_kept_with_what_was_refused(system:
             answer = collector.post(path, headers=headers, **request)
             assert not [secret for secret in secrets if secret in answer.text], way
             assert answer.status_code < 500, way
-            refused += (
-                answer.json().get("accepted", 0) if path == "rejections" else len(answer.json().get("rejected", ()))
-            )
+            refused += len(answer.json().get("rejected", ()))
+            refused += answer.json().get("accepted", 0) if path == "rejections" else 0
+            if answer.status_code in FOR_WHAT_IT_IS:
+                whole.add((answer.json()["detail"], request["content"]))  # the same again is kept once
     garbage = f'[{{"password": "{CANARY}"}}] {key} '.encode()
     send(system, [(EVENTS, 3, garbage, ()), (SNAPSHOTS, 0, garbage, ()), (EVENTS, 3, b"x" * 290 + key.encode(), ())])
-    eventually(lambda: len(rejections(clickhouse)) == before + refused + 3)
+    eventually(lambda: len(rejections(clickhouse)) == before + refused + len(whole) + 3)
+    assert (refused, len(whole)) == (14, 5)
     logs = {file.stem: file.read_text(errors="replace") for file in (system.folder / "log").glob("*.log")}
-    assert refused == 13
     assert {"ingestion", "streams", "clickhouse"} <= logs.keys()
     for secret in secrets:
         assert not [row for row in rejections(clickhouse) if secret in row]
