@@ -130,9 +130,8 @@ def test_a_figure_is_as_new_as_the_last_look_at_a_log_that_was_read_to_its_end(
     assert as_of_ms(next_offset, high_water, polled, counted) == expected
 
 
-async def test_while_it_settles_the_next_messages_are_processed_and_their_position_is_not_stored_with_it(
-    runner: Runner, doors: Doors
-) -> None:
+async def settling_after_one(runner: Runner) -> tuple[asyncio.Event, asyncio.Task[None]]:
+    """One message was processed, and settling it takes until the event is set."""
     await runner.assigned({0})
     await runner.flush([Record(0, 0)])
     let_go = asyncio.Event()
@@ -143,6 +142,13 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
     runner._processor.settle = settle
     settling = asyncio.create_task(runner._settle())
     await asyncio.sleep(0.05)
+    return let_go, settling
+
+
+async def test_while_it_settles_the_next_messages_are_processed_and_their_position_is_not_stored_with_it(
+    runner: Runner, doors: Doors
+) -> None:
+    let_go, settling = await settling_after_one(runner)
     await asyncio.wait_for(runner.flush([Record(0, 1)]), 1)
     assert not settling.done()
     let_go.set()
@@ -153,16 +159,7 @@ async def test_while_it_settles_the_next_messages_are_processed_and_their_positi
 
 
 async def test_while_it_does_not_settle_no_more_is_processed_than_may_wait_for_it_in_memory(runner: Runner) -> None:
-    await runner.assigned({0})
-    await runner.flush([Record(0, 0)])
-    let_go = asyncio.Event()
-
-    async def settle() -> None:
-        await let_go.wait()
-
-    runner._processor.settle = settle
-    settling = asyncio.create_task(runner._settle())
-    await asyncio.sleep(0.05)
+    let_go, settling = await settling_after_one(runner)
     await runner.flush([Record(0, offset) for offset in range(1, MOST_UNSETTLED)])
     flushing = asyncio.create_task(runner.flush([Record(0, MOST_UNSETTLED + at) for at in range(2)]))
     _, waits = await asyncio.wait([flushing], timeout=0.5)
