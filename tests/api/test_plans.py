@@ -121,6 +121,10 @@ async def test_nor_does_the_look_at_its_reader(settings, reader) -> None:
 
 async def test_what_is_due_is_found_without_a_look_at_what_waits(settings, reader, superuser) -> None:
     wait = "UPDATE content SET status = 'approved', scheduled_at = now() + interval '1 day' WHERE organization_id = $1"
+    others_wait = """
+    UPDATE content SET scheduled_at = now() + interval '1 day' WHERE scheduled_at < now();
+    UPDATE commands_aside SET due_at = now() + interval '1 day' WHERE due_at < now()
+    """
     aside = """
     INSERT INTO commands_aside (id, key, type, body, attempts, due_at, reason, detail)
     SELECT uuidv7(), n::text, 't', '', 1, now() + interval '1 day', '', '' FROM generate_series(1, 2000) AS n
@@ -129,6 +133,7 @@ async def test_what_is_due_is_found_without_a_look_at_what_waits(settings, reade
         going_back = connection.transaction()
         await going_back.start()
         await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(others_wait)
         await connection.execute(wait, reader.organization_id)
         await connection.execute(aside)
         before = {table: (await touched(connection, table))[1] for table in ("content", "commands_aside")}
