@@ -105,7 +105,10 @@ class SnapshotsProcessor:
 
 
 def read(messages: Iterable[Message]) -> tuple[list[Snapshot], list[Rejection], list[tuple[Message, Poison]]]:
-    """Messages -> their snapshots, a rejection for each that cannot be one, and the messages that hold none."""
+    """Messages -> their snapshots, a rejection for each that cannot be one, and the messages that hold none.
+
+    A message of which every item is bad is refused whole as well: it counts in a stretch of bad ones.
+    """
     snapshots: list[Snapshot] = []
     rejections: list[Rejection] = []
     refused: list[tuple[Message, Poison]] = []
@@ -115,12 +118,15 @@ def read(messages: Iterable[Message]) -> tuple[list[Snapshot], list[Rejection], 
         except UNREADABLE as error:
             refused.append((message, Poison("undecodable_snapshots", str(error)[:500])))
             continue
+        bad = {item: detail for item, snapshot in enumerate(found) if (detail := fault(snapshot))}
         for item, snapshot in enumerate(found):
-            if detail := fault(snapshot):
-                poison = Poison("bad_snapshot", f"item {item}: {detail}")
+            if item in bad:
+                poison = Poison("bad_snapshot", f"item {item}: {bad[item]}")
                 rejections.append(of_message(message, poison, item, snapshot.organization_id))
             else:
                 snapshots.append(msgspec.structs.replace(snapshot, captured_at=whole_ms(snapshot.captured_at)))
+        if found and len(bad) == len(found):
+            refused.append((message, Poison("nothing_but_bad_snapshots", f"all {len(found)}; item 0: {bad[0]}")))
     return snapshots, rejections, refused
 
 

@@ -12,13 +12,15 @@ from streams import positions
 from streams.doors import Doors
 from streams.messages import Message
 from streams.rejections import NOBODY, RejectionsProcessor
-from streams.runner import Runner
+from streams.runner import Processor, Runner
+from streams.snapshots import SnapshotsProcessor
 from streams.stretches import Stretch, Stretches, run_of
 from tests.streams.test_rejections import rejection
 from tests.streams.test_runner import Record
+from tests.streams.test_snapshots import snapshot
 from wire.errors import Poison
 from wire.events import encode
-from wire.topics import REJECTIONS
+from wire.topics import REJECTIONS, SNAPSHOTS, Topic
 
 MOST = 5
 
@@ -81,17 +83,19 @@ def said(marker: Path) -> str:
     return marker.read_text() if marker.exists() else ""
 
 
-async def begin(doors: Doors, marker: Path, log: Log, most: int = MOST) -> Runner:
+async def begin(
+    doors: Doors, marker: Path, log: Log, most: int = MOST, of: type[Processor] = RejectionsProcessor
+) -> Runner:
     async def same() -> Doors:
         return doors
 
     async def epoch() -> int:
         return log.epoch
 
-    made = Runner(RejectionsProcessor(), same, epoch, Stretches(REJECTIONS.name, most, marker))
+    made = Runner(of(), same, epoch, Stretches(of.topic.name, most, marker))
     await made.start()
-    if not await positions.load(doors.clickhouse, REJECTIONS.name, log.epoch):
-        await positions.store(doors.clickhouse, REJECTIONS.name, log.epoch, {0: log.first})
+    if not await positions.load(doors.clickhouse, of.topic.name, log.epoch):
+        await positions.store(doors.clickhouse, of.topic.name, log.epoch, {0: log.first})
     await made.assigned({0})
     return made
 
@@ -103,12 +107,12 @@ async def offer(runner: Runner, log: Log) -> None:
         await runner.flush(await runner.take())
 
 
-async def set_aside(doors: Doors, log: Log) -> list[int]:
+async def set_aside(doors: Doors, log: Log, topic: Topic = REJECTIONS) -> list[int]:
     found = await asyncio.to_thread(
         doors.clickhouse.query,
         "SELECT place FROM rejections WHERE organization_id = {o:UUID} AND source = {s:String} AND place >= {p:UInt64} "
         "AND place < {p:UInt64} + 1000 ORDER BY place",
-        {"o": NOBODY, "s": f"{REJECTIONS.name}/0", "p": log.first},
+        {"o": NOBODY, "s": f"{topic.name}/0", "p": log.first},
     )
     return [row[0] - log.first for row in found.result_rows]
 
@@ -162,3 +166,23 @@ async def test_while_it_stands_still_it_can_be_assigned_other_partitions_and_goe
     assert runner._stretches.going.is_set()
     assert not said(marker)
     await runner.stop()
+
+
+async def test_snapshots_that_are_all_wrong_stop_it_too_and_those_with_a_good_one_among_them_do_not(
+    doors: Doors, marker: Path
+) -> None:
+    organization = uuid4()
+    good, wrong = snapshot(organization, uuid4(), 1), snapshot(organization, uuid4(), -1)
+    log = Log([*[encode([wrong, good])] * 2 * MOST, encode([]), *[encode([wrong, wrong])] * 2 * MOST])
+    at = 2 * MOST + 1 + MOST
+    for _ in range(2):
+        runner = await begin(doors, marker, log, of=SnapshotsProcessor)
+        await offer(runner, log)
+        told = f"{SNAPSHOTS.name}/0 stands still at offset {log.first + at}: nothing_but_bad_snapshots: all 2; item 0:"
+        assert told in said(marker)
+        assert runner.progress[0][0] == log.first + at
+        await runner.stop()
+        assert await set_aside(doors, log, SNAPSHOTS) == list(range(2 * MOST + 1, at))
+    theirs = "SELECT reason, count() FROM rejections WHERE organization_id = {o:UUID} GROUP BY reason"
+    kept = await asyncio.to_thread(doors.clickhouse.query, theirs, {"o": organization})
+    assert kept.result_rows == [("bad_snapshot", 2 * MOST + 2 * MOST)]
