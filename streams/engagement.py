@@ -7,6 +7,7 @@ any two steps means that the same messages come again, and every step takes them
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from streams import accounts, envelopes
 from streams.accounts import Account
 from streams.buckets import MAX_BYTES, Buckets, Counted
 from streams.doors import Doors
-from streams.findings import Finding, found, payload
+from streams.findings import Finding, found, payload, too_large
 from streams.messages import Message
 from streams.rejections import of_message, store
 from streams.repair import repair
@@ -27,7 +28,7 @@ from streams.sinks.counters import Counters, Update, updates
 from streams.sinks.ledger import Ledger
 from streams.stretches import Admit, anything
 from wire import ids
-from wire.commands import RECORD_ENGAGEMENT, Command
+from wire.commands import MOST_PAYLOAD_BYTES, RECORD_ENGAGEMENT, Command, payloads
 from wire.events import encode
 from wire.redis import answers
 from wire.telemetry import EVENTS_DUPLICATE, EVENTS_STORED
@@ -89,11 +90,13 @@ class EngagementProcessor:
 
     async def settle(self) -> None:
         """Account for what was counted, report what changed since the last time; then the positions may be stored."""
-        pending, made = list(self._pending.values()), self._accounts
+        pending, accounted = list(self._pending.values()), self._accounts
         self._pending, self._accounts = {}, []
-        await accounts.store(self._doors, made)
+        await accounts.store(self._doors, accounted)
+        encoded = partial(payload, generation=self._counters.generation)
         for at in range(0, len(pending), _PIECES_A_COMMAND):
-            await self._report(pending[at : at + _PIECES_A_COMMAND])
+            for findings, made in payloads(pending[at : at + _PIECES_A_COMMAND], encoded):
+                await self._report(findings[0], made)
 
     async def tend(self) -> None:
         """Redis may have been emptied, or turned back."""
@@ -136,14 +139,19 @@ class EngagementProcessor:
         to = {partition: self._written[partition] for partition in partitions}
         await repair(self._ledger, self._counters, self._platforms, to)
 
-    async def _report(self, findings: list[Finding]) -> None:
+    async def _report(self, first: Finding, made: bytes) -> None:
+        """Send a payload, whose first piece is its key; what no message holds is set aside, or nothing went on."""
+        issued_at = datetime.fromtimestamp(self._doors.now(), UTC)
+        if len(made) > MOST_PAYLOAD_BYTES:
+            await store(self._doors, [too_large(first, issued_at)])
+            return
         command = Command(
             id=self._new_id(),
             type=RECORD_ENGAGEMENT,
             organization_id=None,
-            key=str(UUID(bytes=findings[0][0][16:])),
-            issued_at=datetime.fromtimestamp(self._doors.now(), UTC),
-            payload=msgspec.Raw(payload(findings, self._counters.generation)),
+            key=str(UUID(bytes=first[0][16:])),
+            issued_at=issued_at,
+            payload=msgspec.Raw(made),
         )
         await self._send(FINDINGS.name, command.key.encode(), encode(command))
 

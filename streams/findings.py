@@ -3,16 +3,20 @@
 Their cells were encoded for Redis, and travel as they are.
 """
 
+import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 import numpy as np
 from uuid_utils import UUID
 
 from streams.buckets import Counted
+from streams.rejections import NOBODY, SAMPLE_BYTES
 from streams.sinks.counters import Update, pieces_of
 from wire.commands import figures_version
-from wire.events import encode
+from wire.events import Rejection, encode
+from wire.topics import FINDINGS
 
 Finding = tuple[bytes, int, bytes]
 """a piece, how many events it counts, its cells"""
@@ -43,6 +47,22 @@ def payload(findings: Iterable[Finding], generation: int) -> bytes:
         for piece, count, cells in findings
     ]
     return encode({"updates": updates})
+
+
+def too_large(finding: Finding, at: datetime) -> Rejection:
+    """What is kept of a piece whose cells no message holds: one rejection, however often it changes."""
+    piece, count, cells = finding
+    return Rejection(
+        id=uuid.uuid5(NOBODY, f"{FINDINGS.name}/{piece.hex()}"),
+        organization_id=uuid.UUID(bytes=piece[:16]),
+        source=FINDINGS.name,
+        place=count,
+        reason="too_many_platforms",
+        detail=f"content {_text(piece[16:])} has figures of so many platforms ({len(cells)} bytes) that PostgreSQL"
+        " keeps older ones; name few platforms in events, and put what varies into attributes",
+        sample=cells[:SAMPLE_BYTES].decode(),
+        rejected_at=at,
+    )
 
 
 def _text(of: bytes) -> str:

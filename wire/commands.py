@@ -1,8 +1,9 @@
 """What is to be done, in the imperative. A command is carried out once, however often it is delivered."""
 
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -76,6 +77,25 @@ class PublishContent(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     actor_id: UUID
     scheduled_at: datetime | None = None
+
+
+PAYLOAD_BYTES: Final = 2 << 20
+"""Of a command of many pieces."""
+MOST_PAYLOAD_BYTES: Final = 7 << 20
+"""A command of one piece may have so many; with more, Kafka's largest message does not hold it."""
+
+U = TypeVar("U")
+
+
+def payloads(updates: Sequence[U], encoded: Callable[[Sequence[U]], bytes]) -> Iterator[tuple[Sequence[U], bytes]]:
+    """Updates of pieces -> those of each command, and its payload: halved until it is small, or of one piece."""
+    made = encoded(updates)
+    if len(made) <= PAYLOAD_BYTES or len(updates) == 1:
+        yield updates, made
+        return
+    half = len(updates) // 2
+    yield from payloads(updates[:half], encoded)
+    yield from payloads(updates[half:], encoded)
 
 
 _EVENT_BITS: Final = 44

@@ -13,7 +13,15 @@ from stack.figures import Figures, Piece, Stores
 from stack.recount.selection import Selection
 from stack.recount.sql import statement
 from wire import ids
-from wire.commands import RECORD_ENGAGEMENT, Command, Engagement, RecordEngagement, figures_version
+from wire.commands import (
+    MOST_PAYLOAD_BYTES,
+    RECORD_ENGAGEMENT,
+    Command,
+    Engagement,
+    RecordEngagement,
+    figures_version,
+    payloads,
+)
 from wire.events import encode
 from wire.topics import FINDINGS
 
@@ -26,17 +34,27 @@ async def recount(stores: Stores, producer: AIOKafkaProducer, selection: Selecti
     sent = 0
     async for page in pieces(stores, selection):
         found, _ = await figures.totals(stores, "ledger_totals", page)
-        command = Command(
-            id=ids.new_id(),
-            type=RECORD_ENGAGEMENT,
-            organization_id=None,
-            key=str(page[0][1]),
-            issued_at=datetime.now(UTC),
-            payload=msgspec.Raw(encode(RecordEngagement(updates=engagements(page, found, generation)))),
-        )
-        await producer.send_and_wait(FINDINGS.name, encode(command), command.key.encode())
+        for updates, payload in payloads(engagements(page, found, generation), _encoded):
+            if len(payload) <= MOST_PAYLOAD_BYTES:  # or streams have set it aside
+                await _send(producer, updates[0], payload)
         sent += len(page)
     return sent
+
+
+async def _send(producer: AIOKafkaProducer, first: Engagement, payload: bytes) -> None:
+    command = Command(
+        id=ids.new_id(),
+        type=RECORD_ENGAGEMENT,
+        organization_id=None,
+        key=str(first.content_id),
+        issued_at=datetime.now(UTC),
+        payload=msgspec.Raw(payload),
+    )
+    await producer.send_and_wait(FINDINGS.name, encode(command), command.key.encode())
+
+
+def _encoded(updates: Sequence[Engagement]) -> bytes:
+    return encode(RecordEngagement(updates=tuple(updates)))
 
 
 async def pieces(stores: Stores, selection: Selection) -> AsyncIterator[list[Piece]]:

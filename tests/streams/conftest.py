@@ -1,6 +1,6 @@
 """A ClickHouse database, a Redis database and a producer of this folder's own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -51,14 +51,26 @@ async def doors(servers: Any, clickhouse: Client, redis_client: redis.asyncio.Re
 
 async def findings(servers: Any, content_id: UUID) -> list[Command]:
     """Every finding whose key is this content."""
+    found = await _findings(servers, [partition(content_id, FINDINGS.partitions)])
+    return [msgspec.json.decode(record.value, type=Command) for record in found if record.key == content_id.bytes]
+
+
+async def every_finding(servers: Any) -> list[Command]:
+    """Those of all pieces."""
+    found = await _findings(servers, range(FINDINGS.partitions))
+    return [msgspec.json.decode(record.value, type=Command) for record in found]
+
+
+async def _findings(servers: Any, partitions: Iterable[int]) -> list[Any]:
     consumer = AIOKafkaConsumer(bootstrap_servers=wire.kafka.bootstrap(Settings(kafka_url=servers.kafka_url).kafka_url))
     await consumer.start()
-    place = TopicPartition(FINDINGS.name, partition(content_id, FINDINGS.partitions))
-    consumer.assign([place])
-    await consumer.seek_to_beginning()
-    end = (await consumer.end_offsets([place]))[place]
     found = []
-    while await consumer.position(place) < end:
-        found += [record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch]
+    for each in partitions:
+        place = TopicPartition(FINDINGS.name, each)
+        consumer.assign([place])
+        await consumer.seek_to_beginning()
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            found += [record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch]
     await consumer.stop()
-    return [msgspec.json.decode(record.value, type=Command) for record in found if record.key == content_id.bytes]
+    return found

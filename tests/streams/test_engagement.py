@@ -5,8 +5,10 @@ import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
@@ -15,7 +17,9 @@ import wire.redis
 from streams.doors import Doors
 from streams.engagement import EngagementProcessor
 from streams.messages import Message, position
+from tests.streams.conftest import every_finding
 from wire import counters, envelope, ids
+from wire.commands import RECORD_ENGAGEMENT, RecordEngagement
 from wire.events import KINDS
 from wire.topics import EVENTS
 
@@ -254,3 +258,35 @@ async def test_of_one_id_with_two_kinds_the_first_in_the_log_counts_even_after_t
     expected = {(content, NOW_MS // 60_000, "web", "view"): (1, 0, 0)}
     assert await figures_of(doors, "engagement_events", organization) == expected
     assert await figures_of(doors, "engagement_minutes", organization) == expected
+
+
+async def test_findings_that_no_message_holds_go_in_several_and_one_too_large_alone_holds_up_nobody(
+    doors: Doors, servers: Any
+) -> None:
+    """Each is of a piece of whose events a sender made up the platforms."""
+    organization = uuid4()
+    cells = {n: counters.encode_cells(made_up(n)) for n in (1, 10_000, 120_000)}
+    pieces = {uuid4(): n for n in [10_000] * 13 + [1] * 40 + [120_000]}
+    worker = await begin(doors, {0: 0})
+    for content, n in pieces.items():
+        piece = counters.piece_field(organization, content)
+        worker._pending[piece] = piece, n, cells[n]
+    await asyncio.wait_for(worker.settle(), 30)
+
+    told = [
+        update
+        for command in await every_finding(servers)
+        if command.type == RECORD_ENGAGEMENT
+        for update in msgspec.json.decode(command.payload, type=RecordEngagement).updates
+        if update.organization_id == organization
+    ]
+    assert sorted((update.content_id, counters.encode_cells(update.cells)) for update in told) == sorted(
+        (content, cells[n]) for content, n in pieces.items() if n != 120_000
+    )
+    kept = "SELECT reason, place, sample FROM rejections WHERE organization_id = {o:UUID}"
+    rejected = await asyncio.to_thread(doors.clickhouse.query, kept, {"o": organization})
+    assert rejected.result_rows == [("too_many_platforms", 120_000, cells[120_000][:300].decode())]
+
+
+def made_up(count: int) -> list[counters.Cell]:
+    return [counters.Cell(f"made_up_by_a_sender_{n:0>12}", "subscribe", 1, 0, 10**15) for n in range(count)]
