@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from ingestion import bodies, in_flight, parse, rejections, uploads
 from ingestion.accounts_table import AccountsTable
@@ -20,6 +21,7 @@ from ingestion.database import Database
 from ingestion.group_commit import GroupCommit
 from ingestion.kafka_log import KafkaLog
 from ingestion.parse import Refusal
+from ingestion.platforms import TOO_MANY_PLATFORMS, Platforms
 from ingestion.problems import Answer, Problem, ok, unavailable
 from ingestion.validate import UNKNOWN_CONTENT, Sent
 from ingestion.write_keys import EVENTS, HISTORY, WriteKey, WriteKeys
@@ -29,6 +31,8 @@ from wire.events import encode
 from wire.ids import new_id
 from wire.settings import Settings
 from wire.telemetry import EVENTS_ACCEPTED, EVENTS_REJECTED
+
+_PLATFORM: Final = attrgetter("platform")
 
 
 class Request(NamedTuple):
@@ -47,6 +51,7 @@ class Collector:
     commit: GroupCommit
     write_keys: WriteKeys
     contents: Contents
+    platforms: Platforms
     rates: Rates
     memory: Memory
     now: Callable[[], float] = time.time
@@ -67,7 +72,8 @@ class Collector:
             sent, refused, now_ms = len(batch.events), batch.refused, self._now_ms()
             self.rates.charge(key.organization_id, sent + len(refused))
             unknown = await self.contents.unknown(key.organization_id, [event.content_id for event in batch.events])
-            adding = self.commit.add(Sent(key.organization_id, batch, now_ms, HISTORY in key.rights, unknown))
+            too_many = self.platforms.too_many(key.organization_id, set(map(_PLATFORM, batch.events)), now_ms)
+            adding = self.commit.add(Sent(key.organization_id, batch, now_ms, HISTORY in key.rights, unknown, too_many))
             del body, batch  # the group lets go of the events once they are in envelopes, which may wait for Kafka
             try:
                 judged = await adding
@@ -82,9 +88,14 @@ class Collector:
         async with self._upload(request) as (key, body):
             good, refused = uploads.snapshots(body, self._now())
             unknown = await self.contents.unknown(key.organization_id, [item.content_id for _, item in good])
-            items = [item for _, item in good if item.content_id not in unknown]
+            known = [(place, item) for place, item in good if item.content_id not in unknown]
+            names = {item.platform for _, item in known}
+            too_many = self.platforms.too_many(key.organization_id, names, self._now_ms())
+            items = [item for _, item in known if item.platform not in too_many]
             refused += [
-                Refusal(place, UNKNOWN_CONTENT, encode(item)) for place, item in good if item.content_id in unknown
+                Refusal(place, UNKNOWN_CONTENT if item.content_id in unknown else TOO_MANY_PLATFORMS, encode(item))
+                for place, item in good
+                if item.content_id in unknown or item.platform in too_many
             ]
             await uploads.publish_snapshots(self.log, key.organization_id, items)
             await self._keep(key, refused)
@@ -184,6 +195,7 @@ async def collector(settings: Settings) -> AsyncIterator[Collector]:
             commit=commit,
             write_keys=write_keys,
             contents=Contents(database),
+            platforms=Platforms(),
             rates=Rates(settings.ingestion_events_per_second),
             memory=Memory(settings.ingestion_memory_bytes),
         )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ingestion import uuids
 from ingestion.columns import Coded, Columns, Rows, Texts
 from ingestion.parse import Batch, Event, Refusal, Why
+from ingestion.platforms import TOO_MANY_PLATFORMS
 from wire.events import KINDS, MAX_ACTOR_BYTES, MAX_ATTRIBUTES_BYTES, MAX_VALUE, PLATFORM, PLATFORM_PATTERN
 from wire.ids import WINDOW_FUTURE_MS, WINDOW_PAST_MS, is_v7, words
 
@@ -43,6 +44,8 @@ class Sent(NamedTuple):
     """whether ids may be as old as they like"""
     unknown: Set[str]
     """the content ids in it, as written, that the organization does not have"""
+    too_many: Set[str] = frozenset()
+    """the platforms in it that are more than the organization may name"""
 
 
 def validate(many: Sequence[Sent]) -> tuple[Columns, list[list[Refusal]]]:
@@ -51,9 +54,10 @@ def validate(many: Sequence[Sent]) -> tuple[Columns, list[list[Refusal]]]:
     counts = [len(sent.batch.events) for sent in many]
     owner = np.repeat(np.arange(len(many)), counts)
     content_ids = [event.content_id for event in events]
+    names = [event.platform for event in events]
     both, bad_uuids = uuids.parse([event.id for event in events] + content_ids)
     ids = both[: len(events)]
-    platforms, bad_platforms = _platforms([event.platform for event in events])
+    platforms, bad_platforms = _platforms(names)
     actors = Texts.of([event.actor or "" for event in events])
     values, bad_values = _thousandths([event.value for event in events])
     attributes, bad_attributes = _attributes([event.attributes for event in events])
@@ -66,7 +70,8 @@ def validate(many: Sequence[Sent]) -> tuple[Columns, list[list[Refusal]]]:
         (INVALID_ACTOR, _bad_actors(actors)),
         (INVALID_VALUE, bad_values),
         (INVALID_ATTRIBUTES, bad_attributes),
-        (UNKNOWN_CONTENT, _unknown(content_ids, many, counts)),
+        (UNKNOWN_CONTENT, _among(content_ids, [sent.unknown for sent in many], counts)),
+        (TOO_MANY_PLATFORMS, _among(names, [sent.too_many for sent in many], counts)),
     ):
         for place in places:
             bad.setdefault(place, why)
@@ -156,10 +161,10 @@ def _attributes(raws: Sequence[msgspec.Raw]) -> tuple[Texts, list[int]]:
     return texts, _where((first != ord("{")) & (first != 0) | (texts.lengths() > MAX_ATTRIBUTES_BYTES))
 
 
-def _unknown(content_ids: Sequence[str], many: Sequence[Sent], counts: Sequence[int]) -> list[int]:
-    """The places of events about content that their organization does not have."""
+def _among(texts: Sequence[str], refused: Sequence[Set[str]], counts: Sequence[int]) -> list[int]:
+    """The places of those texts that are among what is refused of their request."""
     found: list[int] = []
-    for sent, start, end in zip(many, accumulate(counts, initial=0), accumulate(counts), strict=False):
-        if sent.unknown:
-            found += [at for at in range(start, end) if content_ids[at] in sent.unknown]
+    for those, start, end in zip(refused, accumulate(counts, initial=0), accumulate(counts), strict=False):
+        if those:
+            found += [at for at in range(start, end) if texts[at] in those]
     return found

@@ -23,8 +23,14 @@ NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 CONTENT = "6fe2f1a9-0c53-4a08-9d2b-0d9a3e3f9c11"
 
 
-def of_request(events: list[dict[str, Any]], *, history: bool = False, unknown: Set[str] = frozenset()) -> Sent:
-    return Sent(uuid4(), parse(msgspec.json.encode(events), lines=False), NOW_MS, history, unknown)
+def of_request(
+    events: list[dict[str, Any]],
+    unknown: Set[str] = frozenset(),
+    too_many: Set[str] = frozenset(),
+    *,
+    history: bool = False,
+) -> Sent:
+    return Sent(uuid4(), parse(msgspec.json.encode(events), lines=False), NOW_MS, history, unknown, too_many)
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -98,14 +104,15 @@ def test_each_event_is_judged_by_itself_whatever_its_neighbours(
     groups: list[list[dict[str, Any]]], data: st.DataObject
 ) -> None:
     unknown = [data.draw(st.sets(st.sampled_from([e["content_id"] for e in sent] or [""]))) for sent in groups]
-    many = [of_request(sent, unknown=absent) for sent, absent in zip(groups, unknown, strict=True)]
+    too_many = [data.draw(st.sets(st.sampled_from(["web", "x"]), max_size=1)) for _ in groups]
+    many = [of_request(*of) for of in zip(groups, unknown, too_many, strict=True)]
     columns, refused = validate(many)
     rows = to_arrow(columns).take(pa.array(columns.good)).to_pylist()
     expected = [
         (of, place, one)
         for of, sent in enumerate(groups)
         for place, one in enumerate(sent)
-        if is_good(one) and one["content_id"] not in unknown[of]
+        if is_good(one) and one["content_id"] not in unknown[of] and one["platform"] not in too_many[of]
     ]
     assert [(of, each.place) for of, some in enumerate(refused) for each in sorted(some)] == [
         (of, place)
