@@ -58,7 +58,8 @@ class RateLimit:
                 passed = await self._limiter.hit(self._item, str(user_id))
                 stats = await self._limiter.get_window_stats(self._item, str(user_id))
         except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-            _log.warning("rate limit not counted, Redis does not answer", limit=self._name, error=repr(error)[:200])
+            told = {"limit": self._name, "error": repr(error)[:200]}
+            _log.warning("rate limit not counted, Redis does not answer", seldom=self._name, **told)
             return {}
         now = time.time()
         standing = Standing(

@@ -47,6 +47,8 @@ async def session(settings: Settings, ready: Callable[[], None]) -> Never:
     """Relay until something goes away, which is raised."""
     database = await wire.postgres.connection(settings.postgres_relay_url)
     async with opened(database, database.close):
+        if await database.fetchval("SHOW transaction_read_only") == "on":
+            raise Transient("PostgreSQL is read-only: what is published could not be marked, and would be again")
         OUTBOX_PENDING.set(await database.fetchval(PENDING))
         connection = await wire.rabbitmq.connect(settings.rabbitmq_url, f"{settings.worker_name} outbox_to_rabbitmq")
         async with opened(connection, connection.close):

@@ -5,7 +5,6 @@ The promise:  every event reaches the content topic at least once, events of one
               always in the same partition. What Kafka cannot take goes to the dead letters with its reason.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, Never
 from uuid import UUID
@@ -29,7 +28,6 @@ PREFETCH: Final = 200
 LARGEST_BYTES: Final = wire.kafka.MAX_MESSAGE_BYTES - 1024
 """Room is left for what Kafka adds to a message."""
 
-Arrivals = asyncio.Queue[AbstractIncomingMessage | None]
 _log = structlog.stdlib.get_logger("bridges.rabbitmq_to_kafka")
 
 
@@ -41,26 +39,18 @@ async def session(settings: Settings, ready: Callable[[], None]) -> Never:
         async with opened(connection, connection.close):
             channel = await wire.rabbitmq.channel(connection, prefetch=PREFETCH)
             await wire.rabbitmq.declare(channel)
-            arrivals = await _consume(channel)
+            arrivals = await wire.rabbitmq.arrivals(channel, TO_KAFKA)
             ready()
             while True:
                 await _carry(await _taken(arrivals), producer, channel)
 
 
-async def _consume(channel: AbstractChannel) -> Arrivals:
-    arrivals: Arrivals = asyncio.Queue()
-    channel.close_callbacks.add(lambda *_: arrivals.put_nowait(None))
-    queue = await channel.get_queue(TO_KAFKA.name, ensure=False)
-    await queue.consume(arrivals.put)
-    return arrivals
-
-
-async def _taken(arrivals: Arrivals) -> list[AbstractIncomingMessage]:
+async def _taken(arrivals: wire.rabbitmq.Arrivals) -> list[AbstractIncomingMessage]:
     messages = [await arrivals.get()]
     while not arrivals.empty():
         messages.append(arrivals.get_nowait())
     if None in messages:
-        raise Transient("RabbitMQ closed the channel")
+        raise Transient(f"RabbitMQ gives nothing more of {TO_KAFKA.name}")
     return [message for message in messages if message is not None]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import redis.asyncio
+import redis.exceptions
 import structlog
 
-import wire.redis
 from wire.counters import AS_OF
 
 EVERY_S: Final = 0.5
@@ -35,6 +35,6 @@ async def publish_for_ever(client: redis.asyncio.Redis, read: Callable[[], dict[
         try:
             if known:
                 await client.hset(AS_OF, mapping=dict[Any, Any](known))
-        except wire.redis.TRANSIENT as error:
-            _log.warning("waiting", what="redis", error=str(error)[:300])
+        except (redis.exceptions.RedisError, OSError) as error:
+            _log.warning("not told up to when all is counted", error=str(error)[:300], seldom="freshness")
         await asyncio.sleep(EVERY_S)

@@ -11,7 +11,7 @@ import wire.kafka
 import wire.redis
 from wire.errors import Transient
 
-TRANSIENT: Final = (Transient, *wire.kafka.TRANSIENT, *wire.redis.TRANSIENT)
+TRANSIENT: Final = (Transient, *wire.kafka.TRANSIENT)
 _LONGEST_S: Final = 5.0
 
 _log = structlog.stdlib.get_logger("streams.retry")
@@ -25,8 +25,8 @@ async def until_done(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         try:
             return await attempt()
         except Exception as error:
-            if not (isinstance(error, TRANSIENT) or wire.clickhouse.heals(error)):
+            if not (isinstance(error, TRANSIENT) or wire.clickhouse.heals(error) or wire.redis.heals(error)):
                 raise
-            _log.warning("waiting", what=what, error=str(error)[:300], retry_in_s=wait_s)
+            _log.warning("waiting", what=what, error=str(error)[:300], retry_in_s=wait_s, seldom=what)
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, _LONGEST_S)

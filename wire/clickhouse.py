@@ -15,26 +15,42 @@ SETTINGS = {"async_insert": 0, "final": 1, "max_partitions_per_insert_block": 0,
 TRANSIENT = (OperationalError, OSError, TimeoutError)
 
 _HEALING = {
+    60: "UNKNOWN_TABLE",
+    75: "CANNOT_WRITE_TO_FILE_DESCRIPTOR",
+    76: "CANNOT_OPEN_FILE",
+    81: "UNKNOWN_DATABASE",
     159: "TIMEOUT_EXCEEDED",
+    164: "READONLY",
+    173: "CANNOT_ALLOCATE_MEMORY",
+    201: "QUOTA_EXCEEDED",
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    203: "NO_FREE_CONNECTION",
     209: "SOCKET_TIMEOUT",
     210: "NETWORK_ERROR",
+    225: "NO_ZOOKEEPER",
     236: "ABORTED",
     241: "MEMORY_LIMIT_EXCEEDED",
     242: "TABLE_IS_READ_ONLY",
     243: "NOT_ENOUGH_SPACE",
     252: "TOO_MANY_PARTS",
+    285: "TOO_FEW_LIVE_REPLICAS",
+    286: "UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE",
     319: "UNKNOWN_STATUS_OF_INSERT",
     394: "QUERY_WAS_CANCELLED",
     439: "CANNOT_SCHEDULE_TASK",
+    516: "AUTHENTICATION_FAILED",
     999: "KEEPER_EXCEPTION",
 }
-"""What a server that answers may get over: merges catch up, memory and disk become free, a replica is back."""
+"""What a server that answers may get over: merges catch up, memory and disk become free, a replica is back, a table is
+attached or migrated."""
 
 
 def heals(error: Exception) -> bool:
-    """Whether asking the same again later may succeed."""
-    return isinstance(error, TRANSIENT) or (isinstance(error, DatabaseError) and error.code in _HEALING)
+    """Whether asking the same again later may succeed. An error without a code is not ClickHouse's own: what stands
+    before it has answered."""
+    if isinstance(error, TRANSIENT):
+        return True
+    return type(error) is DatabaseError and (error.code is None or error.code in _HEALING)
 
 
 def _parts(url: SecretStr) -> dict[str, Any]:

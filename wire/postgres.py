@@ -8,11 +8,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from wire.errors import Transient
 
+REFUSES_ALL = (
+    asyncpg.DiskFullError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TooManyConnectionsError,
+)
+"""It answers, and what it says is about nobody's statement: whatever else is asked or written fares as badly."""
+
 TRANSIENT = (
+    *REFUSES_ALL,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says where the server ended the connection while it was not looking
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     OSError,
     TimeoutError,

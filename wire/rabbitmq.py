@@ -3,7 +3,7 @@
 import asyncio
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
 from pamqp.common import FieldValue
 from pydantic import SecretStr
 
@@ -46,6 +46,19 @@ async def channel(connection: AbstractRobustConnection, *, prefetch: int = 0) ->
     if prefetch:
         await opened.set_qos(prefetch_count=prefetch)
     return opened
+
+
+Arrivals = asyncio.Queue[AbstractIncomingMessage | None]
+
+
+async def arrivals(on: AbstractChannel, queue: Queue) -> Arrivals:
+    """What a queue gives from now on; None once it gives no more: the channel was closed, or the consumer cancelled, as
+    when the queue is deleted."""
+    coming: Arrivals = asyncio.Queue()
+    on.close_callbacks.add(lambda *_: coming.put_nowait(None))
+    (await on.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda _: coming.put_nowait(None))
+    await (await on.get_queue(queue.name, ensure=False)).consume(coming.put)
+    return coming
 
 
 async def declare(on: AbstractChannel) -> None:

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -45,11 +47,32 @@ def _is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
 
 
+class Seldom:
+    """Says what is logged with `seldom` once in `every_s`, however often it is met, and how often it was met since; two
+    with the same words and the same `seldom` are the same."""
+
+    def __init__(self, every_s: float = 30, now: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._now = every_s, now
+        self._told: dict[tuple[object, object], tuple[float, int]] = {}
+
+    def __call__(self, _: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """A processor of structlog's."""
+        if (of := event.pop("seldom", None)) is None:
+            return event
+        at, met = self._told.get((event["event"], of), (float("-inf"), 0))
+        if self._now() - at < self._every_s:
+            self._told[event["event"], of] = at, met + 1
+            raise structlog.DropEvent
+        self._told[event["event"], of] = self._now(), 0
+        return {**event, "met_since": met} if met else event
+
+
 def start(service: str) -> structlog.stdlib.BoundLogger:
     """Set up this process's logs and, where `metrics_port` is set, its /metrics; answers its logger."""
     level = logging.getLevelNamesMapping()[settings().log_level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        Seldom(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp"),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

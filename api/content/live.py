@@ -44,7 +44,8 @@ async def read(
     try:
         numbers = await _from_redis(fast, organization_id, content_id, now)
     except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-        _log.warning("live numbers read from ClickHouse, Redis does not answer", error=repr(error)[:200])
+        told = {"error": repr(error)[:200], "seldom": "redis"}
+        _log.warning("live numbers read from ClickHouse, Redis does not answer", **told)
         numbers = NOTHING
     if not numbers.missing:
         return numbers

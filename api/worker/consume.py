@@ -13,7 +13,7 @@ from typing import Final, Never
 
 import asyncpg
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
 import wire.postgres
 import wire.rabbitmq
@@ -26,7 +26,6 @@ from wire.topics import COMMANDS, DEAD, Queue
 
 PREFETCH: Final = 20
 
-Arrivals = asyncio.Queue[AbstractIncomingMessage | None]
 Settle = Callable[[asyncpg.Pool, AbstractIncomingMessage], Awaitable[None]]
 _log = structlog.stdlib.get_logger("api")
 
@@ -52,16 +51,12 @@ async def serve(connection: AbstractRobustConnection, pool: asyncpg.Pool, ready:
 async def _consume(
     connection: AbstractRobustConnection, pool: asyncpg.Pool, queue: Queue, do: Settle, consuming: Callable[[], None]
 ) -> None:
-    channel: AbstractChannel = await wire.rabbitmq.channel(connection, prefetch=PREFETCH)
-    arrivals: Arrivals = asyncio.Queue()
-    channel.close_callbacks.add(lambda *_: arrivals.put_nowait(None))
-    source = await channel.get_queue(queue.name, ensure=False)
-    await source.consume(arrivals.put)
+    arrivals = await wire.rabbitmq.arrivals(await wire.rabbitmq.channel(connection, prefetch=PREFETCH), queue)
     consuming()
     while True:
         message = await arrivals.get()
         if message is None:
-            raise Transient("RabbitMQ closed the channel")
+            raise Transient(f"RabbitMQ gives nothing more of {queue.name}")
         await do(pool, message)
         await message.ack()
 

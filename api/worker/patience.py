@@ -1,4 +1,4 @@
-"""While PostgreSQL is away, whatever needs it waits in place."""
+"""While PostgreSQL is away, or refuses whatever anybody asks of it, whatever needs it waits in place."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ import structlog
 
 import wire.postgres
 
+SHORTEST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 
 T = TypeVar("T")
@@ -29,16 +30,18 @@ async def again_and_again(
 
 
 async def patiently(pool: asyncpg.Pool, do: Callable[[], Awaitable[T]]) -> T:
-    """Do it, waiting while PostgreSQL is away; raises what it raises while PostgreSQL is there."""
+    """Do it, waiting longer each time while PostgreSQL is away or refuses all; else raises what it raises."""
+    wait_s = SHORTEST_WAIT_S
     while True:
         try:
             return await do()
         except wire.postgres.TRANSIENT as error:
             _end_if_cancelled(error)
-            if await _answers(pool):
+            if not isinstance(error, wire.postgres.REFUSES_ALL) and await _answers(pool):
                 raise
-            _log.warning("waiting for PostgreSQL", error=repr(error)[:500])
-        await until_it_answers(pool)
+            _log.warning("waiting for PostgreSQL", error=repr(error)[:500], seldom="postgres")
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 async def _answers(pool: asyncpg.Pool) -> bool:
@@ -56,11 +59,3 @@ def _end_if_cancelled(error: Exception) -> None:
     task = asyncio.current_task()
     if task and task.cancelling():
         raise asyncio.CancelledError from error
-
-
-async def until_it_answers(pool: asyncpg.Pool) -> None:
-    """Ask PostgreSQL until it answers, less often the longer it takes."""
-    wait_s = 0.2
-    while not await _answers(pool):
-        await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, LONGEST_WAIT_S)

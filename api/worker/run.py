@@ -12,7 +12,7 @@ import wire.postgres
 import wire.rabbitmq
 from api.worker.carry_out import forget
 from api.worker.consume import serve
-from api.worker.patience import again_and_again
+from api.worker.patience import LONGEST_WAIT_S, SHORTEST_WAIT_S, again_and_again, patiently
 from api.worker.reminders import remind_next
 from api.worker.retry import retry_next
 from api.worker.schedule import issue_next
@@ -20,8 +20,6 @@ from wire.errors import Transient
 from wire.settings import Settings
 
 TRANSIENT: Final = (Transient, *wire.postgres.TRANSIENT, *wire.rabbitmq.TRANSIENT)
-SHORTEST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 5.0
 FORGET_EVERY_S: Final = 3600
 LOOK_EVERY_S: Final = 0.5
 _log = structlog.stdlib.get_logger("api")
@@ -63,7 +61,7 @@ async def _session(settings: Settings) -> None:
 
 async def _forget_old(pool: asyncpg.Pool) -> Never:
     while True:
-        await forget(pool)
+        await patiently(pool, lambda: forget(pool))
         await asyncio.sleep(FORGET_EVERY_S)
 
 

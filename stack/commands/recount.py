@@ -13,14 +13,14 @@ import structlog
 import typer
 from rich.console import Console
 
-import wire.kafka
 from stack import environment
 from stack.commands.options import Data, Json, Since, time_of
-from stack.commands.verify import AWAY, difference, sentence
+from stack.commands.verify import answering, difference, sentence
 from stack.errors import Refused
 from stack.recount.run import Report
 from stack.recount.run import recount as count_again
 from stack.recount.selection import Selection
+from wire.errors import Transient
 
 
 def recount(
@@ -47,13 +47,13 @@ def recount(
     selection = Selection(tuple(content or ()), time_of(since, datetime.now(UTC)))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        with console.status("recount") as status:
+        with answering(), console.status("recount") as status:
             report = asyncio.run(
                 count_again(
                     settings, selection, dry_run=dry_run, wait_s=wait, step=lambda what: status.update(f"{what} ...")
                 )
             )
-    except (*AWAY, *wire.kafka.TRANSIENT) as error:
+    except Transient as error:
         raise Refused(f"A store does not answer, try again: {error}") from error
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(as_json(report)), indent=2))

@@ -1,8 +1,8 @@
 """`tallywire verify`."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import wire.clickhouse
+import wire.kafka
 import wire.postgres
 import wire.redis
 from stack import environment
@@ -28,7 +29,7 @@ from wire.errors import Transient
 from wire.settings import Settings
 
 STILL_WAITING: Final = 3
-AWAY: Final = (Transient, *wire.clickhouse.TRANSIENT, *wire.postgres.TRANSIENT, *wire.redis.TRANSIENT)
+_TRANSIENT: Final = (Transient, *wire.kafka.TRANSIENT, *wire.postgres.TRANSIENT)
 
 
 def verify(
@@ -64,7 +65,7 @@ def verify(
         with console.status("Comparing ...") as status:
             read = Read() if log else None
             outcome = asyncio.run(look(settings, read, wait, every=every_difference, say=status.update))
-    except AWAY as error:
+    except Transient as error:
         raise Refused(f"A store does not answer, nothing can be said: {error}") from error
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report(outcome)), indent=2))
@@ -74,14 +75,26 @@ def verify(
         raise typer.Exit(1 if outcome.differences else STILL_WAITING)
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Whatever a store or Kafka says that waiting may help with is raised as Transient."""
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, _TRANSIENT) or wire.clickhouse.heals(error) or wire.redis.heals(error)):
+            raise
+        raise Transient(str(error)[:300] or type(error).__name__) from error
+
+
 async def look(
     settings: Settings, read: Read | None, wait_s: float, *, every: bool, say: Callable[[str], None] = lambda _: None
 ) -> Outcome:
     """Compare everything once; the log is read on from where `read` ends, and not at all without one.
 
-    Raises an error of AWAY where a store or Kafka does not answer.
+    Raises Transient where a store or Kafka does not answer, or refuses to.
     """
     async with AsyncExitStack() as doors:
+        doors.enter_context(answering())
         clickhouse = await wire.clickhouse.async_client(settings.clickhouse_url, timeout_s=3600)
         doors.push_async_callback(clickhouse.close)
         redis = wire.redis.client(settings.redis_url)

@@ -10,12 +10,13 @@ from typing import Final
 import structlog
 
 from stack import verified
-from stack.commands.verify import AWAY, look, sentence
+from stack.commands.verify import look, sentence
 from stack.errors import Refused
 from stack.log.stretches import Read
 from stack.verified import Result
 from stack.verify import LOG, Outcome
 from wire import telemetry
+from wire.errors import Transient
 from wire.settings import settings
 
 SOON_S: Final = 20.0
@@ -57,8 +58,8 @@ async def _run(every_s: int, wait_s: float) -> None:
     while True:
         try:
             result = result_of(await look(settings(), read, wait_s, every=False), time.time())
-        except AWAY as error:
-            result = Result(at=time.time(), failed=str(error)[:300] or type(error).__name__)
+        except Transient as error:
+            result = Result(at=time.time(), failed=str(error))
         show(result, folder)
         log.log(20 if not (result.differences or result.failed) else 40, "compared", result=str(result))
         await asyncio.sleep(pause_s(result, every_s))

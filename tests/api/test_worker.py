@@ -20,6 +20,7 @@ from api.worker import carry_out
 from api.worker.run import run
 from wire import telemetry
 from wire.commands import SCORE_CONTENT, Command, PublishContent, ScoreContent, shard
+from wire.errors import Transient
 from wire.ids import new_id
 from wire.settings import Settings
 from wire.topics import COMMANDS, COMMANDS_EXCHANGE, DEAD, DEAD_EXCHANGE
@@ -262,6 +263,24 @@ async def test_commands_go_on_after_rabbitmq_has_cut_the_connection(
         assert not worker.done()
 
 
+async def test_a_queue_that_is_deleted_under_its_consumer_is_made_and_consumed_again(
+    settings, channel, client, team, superuser
+) -> None:
+    piece = await make_piece(client, team)
+    async with working(settings) as worker:
+        await send(channel, score(team, piece, 1))
+        await until(lambda: _is(superuser, piece, 1))
+        await channel.queue_delete(COMMANDS[shard(str(piece))].name)
+
+        async def taken() -> bool:
+            with suppress(Transient):
+                await send(channel, score(team, piece, 2))
+            return await _is(superuser, piece, 2)
+
+        await until(taken)
+        assert not worker.done()
+
+
 class Proxy:
     """A door to PostgreSQL that can be shut, and cuts what is open when it is."""
 
@@ -323,6 +342,51 @@ async def test_while_postgresql_is_away_commands_wait_in_place_and_lose_nothing(
         await until(all_scored)
         assert not worker.done()
     await proxy.shut()
+
+
+async def test_while_postgresql_is_read_only_commands_wait_in_place_and_none_is_set_aside(
+    settings, channel, client, team, superuser, caplog
+) -> None:
+    pieces = [await make_piece(client, team) for _ in range(6)]
+    body = {"type": "custom", "title": "t"}
+    async with working(settings) as worker:
+        async with read_only(superuser):
+            for piece in pieces:
+                await send(channel, score(team, piece, 2))
+            await until(lambda: "waiting for PostgreSQL" in caplog.text)
+            refused = await client.post("/api/v1/content", json=body, headers=team.super_admin.headers)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.json()["type"] == "urn:tallywire:problem:unavailable"
+            await asyncio.sleep(1)
+            assert not worker.done()
+        await until(lambda: _all_are(superuser, pieces, 2))
+        assert not worker.done()
+    assert "retry_in_s" not in caplog.text, "its session ended, and RabbitMQ counted deliveries"
+    assert "set aside" not in caplog.text
+
+
+@asynccontextmanager
+async def read_only(superuser: asyncpg.Pool) -> AsyncIterator[None]:
+    """Every session of the server is, from its next transaction on, as on a standby."""
+
+    async def told(statement: str) -> None:
+        async with superuser.acquire() as connection:
+            await connection.execute("SET default_transaction_read_only = off")
+            await connection.execute(f"ALTER SYSTEM {statement}")
+            await connection.execute("SELECT pg_reload_conf()")
+            shown = "SELECT setting FROM pg_file_settings WHERE name = 'default_transaction_read_only'"
+            assert bool(await connection.fetchval(shown)) == statement.startswith("SET")
+            await asyncio.sleep(0.2)
+
+    await told("SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        await told("RESET default_transaction_read_only")
+
+
+async def _all_are(superuser: asyncpg.Pool, pieces: list[UUID], value: float) -> bool:
+    return [await score_of(superuser, piece) for piece in pieces] == [value] * len(pieces)
 
 
 def test_types_that_senders_make_up_are_not_kept_by_the_metrics() -> None:

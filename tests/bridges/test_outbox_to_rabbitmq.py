@@ -95,6 +95,31 @@ async def test_kill_9_of_the_relay_loses_nothing_and_keeps_the_order_of_each_key
         assert list(dict.fromkeys(arrived[key])) == bodies
 
 
+async def test_while_postgresql_is_read_only_the_relay_lives_and_publishes_nothing_that_it_cannot_mark(
+    corner: Settings, tools: Any, database: asyncpg.Connection
+) -> None:
+    name = corner.postgres_url.get_secret_value().rpartition("/")[2]
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
+    log = corner.state_dir / "bridges.log"
+
+    async def gone() -> bool:
+        return await pending(database) == 0
+
+    with tools.bridge_process(corner, "outbox_to_rabbitmq") as process:
+        await tools.until((corner.state_dir / "worker-1.ready").exists, "the ready file")
+        await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            await database.execute(cut, name)
+            await write(database, "a", "1")
+            await tools.until(lambda: log.read_text().count("read-only") >= 3, "three sessions to meet it")
+            assert process.poll() is None
+            assert await tools.depth(corner, TO_KAFKA.name) == 0
+        finally:
+            await database.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await tools.until(gone, "the row to be marked")
+        assert await tools.depth(corner, TO_KAFKA.name) == 1
+
+
 async def test_what_has_no_queue_is_not_lost_and_stops_only_its_own_key(
     corner: Settings, tools: Any, database: asyncpg.Connection
 ) -> None:
