@@ -38,6 +38,8 @@ class Keeper:
         self.state = ChildState(address=child.address)
         self.ready = asyncio.Event()
         self._folder = folder
+        self._log = folder.log(child.name)
+        self._log_before = logs.size(self._log)
         whole = {**environment, **child.environment}
         self._environment = {name: value for name, value in whole.items() if name not in child.withheld}
         self._changed, self._lost, self._back = changed, lost, back
@@ -87,7 +89,7 @@ class Keeper:
         self._process = process = await processes.spawn(
             self.child.command,
             environment=self._environment,
-            log=self._folder.log(self.child.name),
+            log=self._log,
             folder=self._folder.root,
             death_signal=self.child.stop_signal,
             privileges=self.child.privileges,
@@ -149,6 +151,5 @@ class Keeper:
             raise Refused(self._story(f"failed {FAILURES} times within a minute; at last it {what}"))
 
     def _story(self, what: str) -> str:
-        log = self._folder.log(self.child.name)
-        last = "\n".join(f"  {line}" for line in logs.tail(log, 8))
-        return f"{self.child.name} {what}. Its last words, from {log}:\n{last}"
+        last = "\n".join(f"  {line}" for line in logs.tail(self._log, 8, since=self._log_before))
+        return f"{self.child.name} {what}. Its last words, from {self._log}:\n{last}"

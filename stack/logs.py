@@ -27,18 +27,25 @@ def rotate(log: Path, *, largest_bytes: int = LARGEST_BYTES) -> None:
         current.truncate(0)
 
 
-def tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; none where there is no log."""
+def size(log: Path) -> int:
+    """How many bytes a log has; none where there is no log."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def tail(log: Path, lines: int, *, since: int = 0) -> list[str]:
+    """The last lines of a log, of those that were written when it had `since` bytes or later; a log that was cut
+    meanwhile is read from its start."""
     if not log.exists():
         return []
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - (lines << 10)))
+        now = size(log)
+        file.seek(max(since if since <= now else 0, now - (lines << 10)))
         return file.read().decode(errors="replace").splitlines()[-lines:]
 
 
 def follow(logs: dict[str, Path], *, pause_s: float = 0.2) -> Iterator[tuple[str, str]]:
     """(name, line) of everything that is written from now on, for ever; a log that was cut is read from its start."""
-    at = {name: log.stat().st_size if log.exists() else 0 for name, log in logs.items()}
+    at = {name: size(log) for name, log in logs.items()}
     rest = dict.fromkeys(logs, "")
     while True:
         for name, log in logs.items():

@@ -192,10 +192,11 @@ class Supervisor:
     async def _run_once(self, name: str, *module: str, **more: str) -> None:
         """Run a module of ours to its end. Raises Refused with its last words where it fails."""
         log = self._folder.log(name)
+        before = logs.size(log)
         known = {**environment.own(), **self._state.environment, **more}
         process = await processes.spawn(services.command(*module), environment=known, log=log, folder=self._folder.root)
         if await process.wait():
-            last = "\n".join(f"  {line}" for line in logs.tail(log, 12))
+            last = "\n".join(f"  {line}" for line in logs.tail(log, 12, since=before))
             raise Refused(f"`python -m {' '.join(module)}` failed. Its last words, from {log}:\n{last}")
 
     async def _stop(self, phase: Phase) -> None:

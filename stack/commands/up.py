@@ -14,7 +14,7 @@ from stack import state, summary
 from stack.commands.options import Data
 from stack.errors import Refused
 from stack.folder import Folder, folder_at
-from stack.logs import tail
+from stack.logs import size, tail
 from stack.options import Options
 from stack.progress import Progress, waiting_for
 from stack.state import State
@@ -59,8 +59,9 @@ def up(
         return
     else:
         folder.make()
+        said = size(folder.log("supervisor"))
         started = _detach(folder, options)
-        _wait(folder, console, progress, lambda: started.poll() is None, started.pid)
+        _wait(folder, console, progress, lambda: started.poll() is None, started.pid, said)
     found = state.read(folder)
     if found:
         summary.print_welcome(console, folder, found, servers_only="api" not in found.children)
@@ -92,8 +93,11 @@ def _detach(folder: Folder, options: Options) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait(folder: Folder, console: Console, progress: Progress, lives: Callable[[], bool], pid: int = 0) -> None:
-    """Until it is ready; says what happens meanwhile. Raises Refused where it ends instead."""
+def _wait(
+    folder: Folder, console: Console, progress: Progress, lives: Callable[[], bool], pid: int = 0, said: int = 0
+) -> None:
+    """Until it is ready; says what happens meanwhile. Raises Refused where it ends instead, with what the supervisor's
+    log has after its first `said` bytes."""
     with _spinner(console) as say:
         while lives():
             now = state.read(folder)
@@ -111,7 +115,7 @@ def _wait(folder: Folder, console: Console, progress: Progress, lives: Callable[
     ended = state.read(folder)
     if ended and ended.message and ended.supervisor and pid in (0, ended.supervisor.pid):
         raise Refused(ended.message)
-    last = "\n".join(tail(folder.log("supervisor"), 15))
+    last = "\n".join(tail(folder.log("supervisor"), 15, since=said))
     raise Refused(f"It did not start. The supervisor's last words:\n{last}")
 
 

@@ -108,9 +108,11 @@ async def test_what_is_not_ready_in_time_is_given_up_with_a_reason(folder: Folde
         raise ValueError("still asleep")
 
     child = Child("late", ("sh", "-c", "echo yawning; sleep 60"), Stage.WORKERS, ready=never, ready_seconds=0.5)
+    folder.log("late").write_text("of an earlier run\n")
     keeper = Keeper(child, folder, own(), changed=lambda: None, lost=lost_nothing, back=lost_nothing)
-    with pytest.raises(Refused, match=r"late was not ready within 0 s \(still asleep\)(.|\n)*yawning"):
+    with pytest.raises(Refused, match=r"late was not ready within 0 s \(still asleep\)(.|\n)*yawning") as refused:
         await keeper.keep()
+    assert "earlier" not in str(refused.value)
     assert not processes.lives(keeper.state.process)
 
 

@@ -31,6 +31,19 @@ def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     assert logs.tail(tmp_path / "none.log", 2) == []
 
 
+def test_the_tail_since_a_size_has_nothing_from_before_unless_the_log_was_cut(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    assert logs.size(log) == 0
+    log.write_text("of an earlier run\n")
+    before = logs.size(log)
+    assert logs.tail(log, 8, since=before) == []
+    with log.open("a") as writer:
+        writer.write("of this one\n")
+    assert logs.tail(log, 8, since=before) == ["of this one"]
+    log.write_text("cut\n")
+    assert logs.tail(log, 8, since=before) == ["cut"]
+
+
 def test_following_gives_whole_lines_of_every_log_also_after_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
     log.write_text("old\n" * 20)

@@ -74,6 +74,7 @@ def test_a_child_that_keeps_failing_ends_everything_with_its_last_words(small: A
     assert done.returncode == 1
     assert "valkey failed 5 times within a minute" in done.stderr
     assert "manifest" in done.stderr
+    assert "Ready to accept connections" not in done.stderr  # as it was the first time
     assert small.processes() == []
     assert small.tallywire("status").stdout.startswith("failed")
 
