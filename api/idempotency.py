@@ -7,11 +7,12 @@ that hands out a secret takes `once: SealedOnce`: its answer is encrypted by key
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request, Response
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,13 +35,22 @@ _KEEP: Final = text("""
     ON CONFLICT (organization_id, user_id, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint,
         status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = now()
 """)
+_WORD: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def _word(key: str) -> str:
+    if not _WORD.fullmatch(key):
+        raise ValueError("must be 1 to 255 letters, digits or signs of ASCII, without spaces; a random UUID will do")
+    return key
+
+
+Word = Annotated[
+    str, AfterValidator(_word), WithJsonSchema({"type": "string", "pattern": f"^{_WORD.pattern}$", "maxLength": 255})
+]
 Key = Annotated[
-    str | None,
+    Word | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
         description="a word of your own: the same request with it again, within 48 hours, creates nothing more "
         "and is answered the same",
     ),

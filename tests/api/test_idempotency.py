@@ -107,6 +107,9 @@ async def test_a_key_that_is_none_is_400(client, team, superuser, key) -> None:
     headers = {**team.editor.headers, "Idempotency-Key": key.encode()}
     answer = await client.post("/api/v1/content", json=PIECE, headers=list(headers.items()))
     assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["at"] == "header.Idempotency-Key"
+    assert error["message"].startswith("must be 1 to 255 letters, digits or signs of ASCII, without spaces")
     assert await pieces(superuser, team) == 0
 
 
