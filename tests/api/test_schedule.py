@@ -86,6 +86,7 @@ async def test_many_workers_issue_each_piece_once(client, team, strangers, pool,
 
 async def test_a_worker_that_dies_between_claim_and_commit_has_issued_nothing(client, team, pool, superuser) -> None:
     piece = await approved(client, team)
+    assert await issued(pool, superuser, piece) == [], "nor is anything due that others left"
     await schedule(client, team, piece)
     await time_passes(superuser, piece)
     async with pool.acquire() as connection:
