@@ -18,6 +18,7 @@ from pydantic import SecretStr
 import wire.rabbitmq
 from api.worker import carry_out
 from api.worker.run import run
+from tests.refusals import read_only
 from wire import telemetry
 from wire.commands import SCORE_CONTENT, Command, PublishContent, ScoreContent, shard
 from wire.errors import Transient
@@ -363,26 +364,6 @@ async def test_while_postgresql_is_read_only_commands_wait_in_place_and_none_is_
         assert not worker.done()
     assert "retry_in_s" not in caplog.text, "its session ended, and RabbitMQ counted deliveries"
     assert "set aside" not in caplog.text
-
-
-@asynccontextmanager
-async def read_only(superuser: asyncpg.Pool) -> AsyncIterator[None]:
-    """Every session of the server is, from its next transaction on, as on a standby."""
-
-    async def told(statement: str) -> None:
-        async with superuser.acquire() as connection:
-            await connection.execute("SET default_transaction_read_only = off")
-            await connection.execute(f"ALTER SYSTEM {statement}")
-            await connection.execute("SELECT pg_reload_conf()")
-            shown = "SELECT setting FROM pg_file_settings WHERE name = 'default_transaction_read_only'"
-            assert bool(await connection.fetchval(shown)) == statement.startswith("SET")
-            await asyncio.sleep(0.2)
-
-    await told("SET default_transaction_read_only = on")
-    try:
-        yield
-    finally:
-        await told("RESET default_transaction_read_only")
 
 
 async def _all_are(superuser: asyncpg.Pool, pieces: list[UUID], value: float) -> bool:

@@ -83,17 +83,6 @@ async def redis_emptied(trial: Trial) -> None:
     await asyncio.sleep(1)
 
 
-async def redis_full(trial: Trial) -> None:
-    """No room for anything new: it takes no writes and forgets nothing, and who writes waits."""
-    pid = trial.machine.pid("streams")
-    await trial.stores.limit_redis("1mb")
-    await asyncio.sleep(30 if trial.long else 6)
-    forgotten = await trial.stores.limit_redis("0")
-    await trial.progress(PROGRESS_AFTER_DEATH_S)
-    assert forgotten == 0, f"Redis has forgotten {forgotten} keys"
-    assert trial.machine.pid("streams") == pid, "who counts has died of it"
-
-
 async def redis_cut(trial: Trial) -> None:
     """The end of its log was never written; then a clean restart, which reads that log again."""
     folder = trial.machine.folder / "servers" / "valkey" / "appendonlydir"
@@ -107,6 +96,22 @@ async def redis_cut(trial: Trial) -> None:
 def _cut(files: Iterable[Path], lost_bytes: int) -> None:
     last = max(files, key=lambda file: file.stat().st_mtime)
     os.truncate(last, max(0, last.stat().st_size - lost_bytes))
+
+
+# -- who is there and refuses
+
+
+async def refuse(trial: Trial, name: str) -> None:
+    """One way of refusing after another; who meets it waits, and dies of none."""
+    pids = {service: trial.machine.pid(service) for service in SERVICES}
+    for refuses in trial.stores.refusals(name):
+        async with refuses:
+            await asyncio.sleep(30 if trial.long else 4)
+        await asyncio.sleep(1)
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
+    died = [service for service, pid in pids.items() if trial.machine.pid(service) != pid]
+    assert trial.several or not died, f"{', '.join(died)} died of it"
+    assert await trial.stores.forgotten() == 0, "Redis has forgotten keys"
 
 
 # -- clocks

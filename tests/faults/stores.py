@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 import wire.clickhouse
 import wire.redis
+from tests import refusals
 from tests.faults.load import Cell, Figure
 from tests.faults.machine import Machine
 from wire.counters import decode_cells
@@ -25,6 +27,8 @@ Cells = dict[Cell, Figure]
 ALL: Final = -1
 """The minute of a figure that is about all minutes."""
 WATCHED_MINUTES: Final = 58
+WRITTEN: Final = ("engagement_events", "engagement_minutes", "counted_events", "accepted_events", "stream_positions")
+"""Tables that are written to all the time."""
 SHOWN: Final = 10
 
 
@@ -115,10 +119,19 @@ class Stores:
         await self._redis.connection_pool.disconnect()
         await self._redis.flushall()
 
-    async def limit_redis(self, most: str) -> int:
-        """What Redis may hold from now on, `0` being no limit; answers how many keys it ever forgot to make room."""
-        await self._redis.connection_pool.disconnect()
-        await self._redis.config_set("maxmemory", most)
+    def refusals(self, of: str) -> list[AbstractAsyncContextManager[None]]:
+        """The ways in which a server refuses, to be entered one after another."""
+        match of:
+            case "valkey":
+                ways = (refusals.full, refusals.cannot_save, refusals.replica, refusals.busy)
+                return [way(self._redis) for way in ways]
+            case "postgres":
+                return [way(self._postgres) for way in (refusals.read_only, refusals.lets_nobody_in)]
+            case _:
+                return [way(self._clickhouse, WRITTEN) for way in (refusals.put_away, refusals.too_many_parts)]
+
+    async def forgotten(self) -> int:
+        """How many keys Redis ever forgot to make room."""
         return int((await self._redis.info("stats"))["evicted_keys"])
 
     async def dead_commands(self, key: str) -> int:

@@ -1,6 +1,7 @@
 """The faults, as one table."""
 
 from functools import partial
+from itertools import starmap
 from typing import Final
 
 from tests.faults import deaths, traffic, versions
@@ -23,6 +24,11 @@ MORE_LOAD: Final = "more load"
 RECOUNT: Final = "a recount"
 DOOR: Final = frozenset({"ingestion", "postgres", "kafka", *map(_link, ("ingestion", "postgres", "kafka"))})
 """What a collector's answer to a bad body follows from."""
+REFUSALS: Final = {
+    "valkey": "Redis is full, cannot save, is a replica, is busy with somebody's script",
+    "postgres": "PostgreSQL is read-only, then ends all connections and lets nobody in",
+    "clickhouse": "the tables that are written to are detached, then have too many parts",
+}
 EVERYTHING: Final = frozenset({*PROCESSES, *map(_link, LINKS), WORKERS, MORE_LOAD, RECOUNT})
 
 
@@ -35,6 +41,11 @@ def _freeze(name: str) -> Fault:
     stops = partial(deaths.freeze, name=name)
     does = f"`{name}` stands still (SIGSTOP) for 30 s"
     return Fault(f"freeze {name}", does, stops, PROGRESS, 16, takes=frozenset({name}))
+
+
+def _refuse(name: str, how: str) -> Fault:
+    refuses, holds = partial(deaths.refuse, name=name), f"{PROGRESS}; nothing is forgotten, and nobody has died"
+    return Fault(f"{name} refuses", how, refuses, holds, 24, takes=frozenset({name, *SERVICES}))
 
 
 def _cut(to: str) -> Fault:
@@ -129,14 +140,7 @@ FAULTS: Final = (
         costs_s=12,
         takes=frozenset({"valkey"}),
     ),
-    Fault(
-        name="redis full",
-        does="Redis has no room for anything new (maxmemory)",
-        do=deaths.redis_full,
-        holds=f"{PROGRESS}; nothing is forgotten, and who counts has not died",
-        costs_s=15,
-        takes=frozenset({"valkey", "streams"}),
-    ),
+    *starmap(_refuse, REFUSALS.items()),
     Fault(
         name="wrong clocks",
         does="a collector's and a worker's clocks step by 1 h, ahead and back",

@@ -1,10 +1,9 @@
 """What a store that answers may get over is waited for; what it never will is raised at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,12 +12,13 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 import wire.clickhouse
 from stack.ports import HOST
 from streams.retry import until_done
 from tests.faults.proxy import Link
+from tests.refusals import busy, cannot_save, full, replica, setting, without_rights
 
 SETTINGS = "parts_to_delay_insert = 1, parts_to_throw_insert = 1"
 
@@ -54,68 +54,6 @@ async def test_a_question_that_has_too_little_memory_waits_until_there_is_more(c
     assert not waiting.done()
     settings["max_memory_usage"] = "0"
     assert await asyncio.wait_for(waiting, 10) == 999_999
-
-
-@asynccontextmanager
-async def setting(server: Redis, name: str, value: str) -> AsyncIterator[None]:
-    before = (await server.config_get(name))[name]
-    await server.config_set(name, value)
-    try:
-        yield
-    finally:
-        await server.config_set(name, before)
-
-
-def full(server: Redis) -> AbstractAsyncContextManager[None]:
-    return setting(server, "maxmemory", "1mb")
-
-
-@asynccontextmanager
-async def cannot_save(server: Redis) -> AsyncIterator[None]:
-    """Its snapshots fail, since a folder stands where they go."""
-    snapshot = Path((await server.config_get("dir"))["dir"]) / "dump.rdb"
-    snapshot.mkdir()
-    try:
-        async with setting(server, "save", "3600 1"):
-            await server.bgsave()
-            while (await server.info("persistence"))["rdb_bgsave_in_progress"]:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0)
-            yield
-    finally:
-        snapshot.rmdir()
-
-
-@asynccontextmanager
-async def replica(server: Redis) -> AsyncIterator[None]:
-    """Of a master that nobody has ever seen."""
-    await server.execute_command("REPLICAOF", "127.0.0.1", "1")
-    try:
-        yield
-    finally:
-        await server.execute_command("REPLICAOF", "NO", "ONE")
-
-
-@asynccontextmanager
-async def busy(server: Redis) -> AsyncIterator[None]:
-    """A script of somebody's goes on and on."""
-    async with setting(server, "busy-reply-threshold", "1"):
-        running = asyncio.create_task(server.eval("while true do end", 0))
-        await asyncio.sleep(0.1)
-        try:
-            yield
-        finally:
-            await server.script_kill()
-            with pytest.raises(ResponseError, match="killed"):
-                await running
-
-
-@asynccontextmanager
-async def without_rights(server: Redis) -> AsyncIterator[None]:
-    await server.execute_command("ACL", "SETUSER", "default", "-@write")
-    try:
-        yield
-    finally:
-        await server.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
 REFUSALS: Final = {

@@ -2,6 +2,7 @@
 
 import json
 
+from stack.errors import Refused
 from stack.verify import (
     POSTGRES,
 )
@@ -37,3 +38,15 @@ async def test_the_command_fails_with_what_differs(system: System, tallywire: Co
     assert done.exit_code == 1
     (difference,) = json.loads(done.stdout)["differences"]
     assert (difference["expected"], difference["found"]) == ([1, 1, 7], [1, 0, 7])
+
+
+async def test_where_a_store_refuses_nothing_is_said_of_it_and_it_can_be_asked_again(
+    system: System, tallywire: Command
+) -> None:
+    system.clickhouse.command("DETACH TABLE engagement_minutes")
+    done = await tallywire("--no-log", "--wait", "0")
+    assert isinstance(done.exception, Refused)
+    assert "A store does not answer, nothing can be said" in str(done.exception)
+    assert "UNKNOWN_TABLE" in str(done.exception)
+    system.clickhouse.command("ATTACH TABLE engagement_minutes")
+    assert (await tallywire("--no-log", "--wait", "0")).exit_code == 0
