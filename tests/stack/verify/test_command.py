@@ -47,6 +47,6 @@ async def test_where_a_store_refuses_nothing_is_said_of_it_and_it_can_be_asked_a
     done = await tallywire("--no-log", "--wait", "0")
     assert isinstance(done.exception, Refused)
     assert "A store does not answer, nothing can be said" in str(done.exception)
-    assert "UNKNOWN_TABLE" in str(done.exception)
+    assert "engagement_minutes" in str(done.exception)
     system.clickhouse.command("ATTACH TABLE engagement_minutes")
     assert (await tallywire("--no-log", "--wait", "0")).exit_code == 0
