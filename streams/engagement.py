@@ -7,7 +7,6 @@ any two steps means that the same messages come again, and every step takes them
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +14,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from streams import accounts, envelopes
+from streams import accounts, envelopes, recounts
 from streams.accounts import Account
 from streams.buckets import MAX_BYTES, Buckets, Counted
 from streams.doors import Doors
@@ -25,7 +24,7 @@ from streams.rejections import of_message, store
 from streams.repair import repair
 from streams.retry import until_done
 from streams.sinks.counters import Counters, Update, updates
-from streams.sinks.ledger import Ledger
+from streams.sinks.ledger import Ledger, Recounted
 from streams.stretches import Admit, anything
 from wire import ids
 from wire.commands import MOST_PAYLOAD_BYTES, RECORD_ENGAGEMENT, Command, payloads
@@ -45,6 +44,7 @@ class EngagementProcessor:
     topic = EVENTS
     max_messages = 5_000
     every_s = 0.2
+    _buckets: Buckets
 
     def __init__(self, new_id: Callable[[], UUID] = ids.new_id, max_bytes: int = MAX_BYTES) -> None:
         self._new_id = new_id
@@ -53,6 +53,7 @@ class EngagementProcessor:
         self._pending: dict[bytes, Finding] = {}
         self._accounts: list[Account] = []
         self._written: dict[int, int] = {}
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self, doors: Doors) -> None:
         """Open the sinks."""
@@ -65,15 +66,18 @@ class EngagementProcessor:
         self._limits = np.zeros(EVENTS.partitions, np.uint64)
         for partition, position in positions.items():
             self._limits[partition] = position
-        self._counters.generation = await self._ledger.generation()
-        self._buckets: Buckets = await self._ledger.begin(self._max_bytes)
         self._pending.clear()
         self._accounts.clear()
         self._written = dict(positions)
+        await self._begin()
         await self._repair(positions)
 
     async def process(self, messages: list[Message], admit: Admit = anything) -> None:
-        """Count the messages' events. Returns when ledger, aggregates and counters have them."""
+        """Count the messages' events. Returns when ledger, aggregates and counters have them.
+
+        Where a recount comes between, this begins anew in its generation; what Redis took of the earlier one is not
+        what was written.
+        """
         if self._buckets.is_full or self._platforms.is_full:
             del self._buckets  # before the next one is loaded, so that there are never two
             self._platforms.forget()
@@ -83,7 +87,13 @@ class EngagementProcessor:
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
         if len(events.position):
             reached = {message.partition: message.position + 1 for message in messages}
-            await self._count(events, reached, messages)
+            try:
+                await self._count(events, reached, messages)
+            except Recounted as recounted:
+                _log.info("beginning anew", why=str(recounted))
+                self._written = {partition: int(self._limits[partition]) for partition in self._written}
+                await self._begin()
+                await self._count(events, reached, messages)
         self._accounts += [account for message, _ in refused for account in accounts.refused(message)]
         for message in messages:
             self._limits[message.partition] = message.position + 1
@@ -93,15 +103,30 @@ class EngagementProcessor:
         pending, accounted = list(self._pending.values()), self._accounts
         self._pending, self._accounts = {}, []
         await accounts.store(self._doors, accounted)
-        encoded = partial(payload, generation=self._counters.generation)
-        for at in range(0, len(pending), _PIECES_A_COMMAND):
-            for findings, made in payloads(pending[at : at + _PIECES_A_COMMAND], encoded):
-                await self._report(findings[0], made)
+        await self._report(pending)
 
     async def tend(self) -> None:
-        """Redis may have been emptied, or turned back."""
+        """The figures may have been recounted; Redis may have been emptied, or turned back."""
+        if self._written and await self._ledger.was_recounted(self._counters.generation):
+            await self._begin()
+        if self._telling and self._telling.done():
+            self._telling.result()
         if await answers(self._doors.redis):
             await self._repair(self._written)
+
+    async def _begin(self) -> None:
+        """Begin in the generation that the aggregates take; carry everywhere what the recount before it left."""
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
+        generation = self._counters.generation = await self._ledger.generation()
+        self._buckets = await self._ledger.begin(self._max_bytes)
+        untold = await recounts.untold(self._doors, generation, self._written)
+        if untold:
+            _log.info("recounted", generation=generation, partitions=sorted(untold))
+            await self._ledger.catch_up(untold, generation)
+            telling = recounts.tell(self._doors, self._ledger, generation, untold, self._report)
+            self._telling = asyncio.create_task(telling)
 
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)
@@ -110,10 +135,13 @@ class EngagementProcessor:
         fresh = int(counted.fresh.sum())
         rows = await asyncio.to_thread(envelopes.ledger_rows, events, counted, self._platforms)
         await self._ledger.insert(rows)
-        aggregated = self._ledger.aggregate(counted, self._counters.generation)
-        _, (changed, lost) = await asyncio.gather(aggregated, self._project(counted, reached))
+        projecting = asyncio.create_task(self._project(counted, reached))
+        try:
+            await self._ledger.aggregate(counted, self._counters.generation)
+        finally:
+            changed, lost = await projecting
         await self._repair(lost)
-        self._pending |= found(counted, changed)
+        self._pending |= found(counted, changed, self._counters.generation)
         counts = await asyncio.to_thread(accounts.counted, events, counted.fresh, messages)
         self._accounts += counts
         EVENTS_STORED.inc(fresh)
@@ -137,9 +165,15 @@ class EngagementProcessor:
 
     async def _repair(self, partitions: Iterable[int]) -> None:
         to = {partition: self._written[partition] for partition in partitions}
-        await repair(self._ledger, self._counters, self._platforms, to)
+        come = {partition: max(to[partition], int(self._limits[partition])) for partition in to}
+        await repair(self._ledger, self._counters, self._platforms, to, come)
 
-    async def _report(self, first: Finding, made: bytes) -> None:
+    async def _report(self, findings: list[Finding]) -> None:
+        for at in range(0, len(findings), _PIECES_A_COMMAND):
+            for some, made in payloads(findings[at : at + _PIECES_A_COMMAND], payload):
+                await self._command(some[0], made)
+
+    async def _command(self, first: Finding, made: bytes) -> None:
         """Send a payload, whose first piece is its key; what no message holds is set aside, or nothing went on."""
         issued_at = datetime.fromtimestamp(self._doors.now(), UTC)
         if len(made) > MOST_PAYLOAD_BYTES:

@@ -27,12 +27,14 @@ _PIECES_A_PAGE: Final = 20_000
 _log = structlog.stdlib.get_logger("streams.repair")
 
 
-async def repair(ledger: Ledger, counters: Counters, platforms: Platforms, to: Mapping[int, int]) -> None:
-    """Bring each partition from where its counters stand to a position.
+async def repair(
+    ledger: Ledger, counters: Counters, platforms: Platforms, to: Mapping[int, int], come: Mapping[int, int]
+) -> None:
+    """Bring each partition from where its counters stand to a position; `come`: how far it was read, which is no less.
 
     Another worker that moves them meanwhile is let go first, and what is then still missing is brought.
     """
-    while behind := await _behind(counters, to):
+    while behind := await _behind(counters, to, come):
         foreign = {of: seen for of, seen in behind.items() if position_in(seen)[0] != counters.generation}
         if foreign:
             await rebuild(ledger, counters, platforms, {of: (seen, to[of]) for of, seen in foreign.items()})
@@ -71,13 +73,13 @@ async def rebuild(
     return {of for of, done in zip(moves, switched, strict=True) if not done}
 
 
-async def _behind(counters: Counters, to: Mapping[int, int]) -> dict[int, str]:
+async def _behind(counters: Counters, to: Mapping[int, int], come: Mapping[int, int]) -> dict[int, str]:
     """Partitions that do not stand where they should -> where they stand.
 
     Counters of an earlier generation that are further on stay until we have come as far, so that no figure goes back.
     """
     seen = dict(zip(to, await asyncio.gather(*(counters.held(of) for of in to)), strict=True))
-    return {of: text for of, text in seen.items() if text < counters.at(to[of]) and position_in(text)[1] <= to[of]}
+    return {of: text for of, text in seen.items() if text < counters.at(to[of]) and position_in(text)[1] <= come[of]}
 
 
 async def _catch_up(

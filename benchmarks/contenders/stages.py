@@ -141,7 +141,7 @@ class Counting:
         changed = timed("Redis: cells", lambda: updates(counted, self._platforms, self._doors.now()))
         reached = {one.partition: one.position + 1 for one in some}
         await self._stages.awaited("Redis: write", lambda: self._advance(changed, reached))
-        timed("findings", lambda: payload(found(counted, changed).values(), generation=0))
+        timed("findings", lambda: payload(found(counted, changed, generation=0).values()))
         return counted
 
     async def _advance(self, changed: dict[int, Any], reached: dict[int, int]) -> None:

@@ -36,8 +36,9 @@ def recount(
     """Count everything again from the ledger: aggregates, Redis and PostgreSQL, while events keep coming.
 
     Needed only where a figure is wrong for good, as `tallywire verify` would say: too large, after rows of the ledger
-    were deleted or a store was changed by hand. Readers see the old figure until the new one is there. Killed in the
-    middle it leaves everything working; run it again. Exit status 0 when all agree in the end, 1 when any differ.
+    were deleted or a store was changed by hand. Readers see the old figure until the new one is there. The workers
+    (`streams`) carry it to Redis and PostgreSQL, so they must run. Killed in the middle it has changed nothing yet, or
+    they finish it. Exit status 0 when all agree in the end, 1 when any differ.
     """
     settings = environment.load(data)
     structlog.configure(

@@ -8,24 +8,20 @@ from functools import partial
 from typing import Any, Final
 
 import wire.clickhouse
-import wire.kafka
 import wire.postgres
 import wire.redis
 from stack import verify
 from stack.errors import Refused
 from stack.figures import Stores
-from stack.recount import counters, totals
+from stack.recount import pieces
 from stack.recount.aggregates import Aggregates
 from stack.recount.selection import Selection
 from stack.verify import Difference, Outcome
-from streams.envelopes import Platforms
-from streams.sinks.counters import Counters
-from streams.sinks.ledger import Ledger
 from wire.settings import Settings
 
 STATEMENT_SECONDS: Final = 24 * 3600
 WORKERS_SECONDS: Final = 90
-"""How long workers may take to begin anew and to be where they were."""
+"""How long workers may take to begin anew, and to carry everything to Redis and PostgreSQL."""
 RECOUNTED: Final = frozenset(
     (verify.AGGREGATE, verify.AGGREGATE_MINUTES, verify.REDIS, verify.REDIS_MINUTES, verify.POSTGRES)
 )
@@ -54,29 +50,25 @@ async def recount(
             before = await _compare(stores, selection, wait_s)
             return Report(0, _ours(before), (), sum(before.compared.values()), 0)
         await doors.enter_async_context(_alone(settings))
-        producer = await wire.kafka.producer(settings.kafka_url)
-        doors.push_async_callback(producer.stop)
         clickhouse = await asyncio.to_thread(
             partial(wire.clickhouse.client, settings.clickhouse_url, timeout_s=STATEMENT_SECONDS)
         )
         doors.push_async_callback(asyncio.to_thread, clickhouse.close)
-        aggregates, platforms = Aggregates(clickhouse), Platforms()
-        await asyncio.to_thread(aggregates.clear)
+        aggregates = Aggregates(clickhouse)
+        await asyncio.to_thread(aggregates.release)
         step("comparing")
         before = await _compare(stores, selection, wait_s)
-        generation = await asyncio.to_thread(aggregates.recount, selection, step)
-        step("Redis")
-        await counters.recount(aggregates, Ledger(clickhouse, platforms), platforms, Counters(stores.redis, generation))
-        step("PostgreSQL")
-        pieces = await totals.recount(stores, producer, selection, generation)
-        step("comparing again")
+        unknown = [piece async for some in pieces.unknown(stores, selection) for piece in some]
+        generation = await asyncio.to_thread(aggregates.recount, selection, unknown, step)
+        again = await asyncio.to_thread(aggregates.listed, generation)
+        step("comparing again, while the workers carry it to Redis and PostgreSQL")
         after = await _compare(stores, selection, max(wait_s, WORKERS_SECONDS))
-        return Report(generation, _ours(before), _ours(after), sum(after.compared.values()), pieces)
+        return Report(generation, _ours(before), _ours(after), sum(after.compared.values()), again)
 
 
 async def _compare(stores: Stores, selection: Selection, wait_s: float) -> Outcome:
-    pieces = None if selection.is_everything else totals.pieces(stores, selection)
-    return await verify.verify(stores, wait_s=wait_s, every=True, pieces=pieces)
+    selected = None if selection.is_everything else pieces.pieces(stores, selection)
+    return await verify.verify(stores, wait_s=wait_s, every=True, pieces=selected)
 
 
 def _ours(outcome: Outcome) -> tuple[Difference, ...]:

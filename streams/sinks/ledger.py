@@ -1,7 +1,8 @@
 """ClickHouse: the ledger of events, the aggregates, and what the counting asks of them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+import wire.clickhouse
 from streams import uuids
 from streams.buckets import BYTES_A_KNOWN_CONTENT, MAX_BYTES, Batch, Buckets, Counted, Missing
 from streams.cells import Figures
@@ -25,6 +27,8 @@ from wire.events import KINDS
 _KEYS_A_QUESTION: Final = 5_000
 VIOLATED_CONSTRAINT: Final = 469
 """ClickHouse's code for a row that the table does not take."""
+NEVER: Final = 2**64 - 1
+"""A position that no log comes to."""
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 
 Limits = npt.NDArray[np.uint64]
@@ -39,7 +43,44 @@ class Ledger:
 
     async def generation(self) -> int:
         """Which generation of figures the aggregates take."""
-        return int((await self._ask("generation", {}))["generation"][0].as_py())
+        return await until_done("generation", self._generation)
+
+    async def was_recounted(self, generation: int) -> bool:
+        """Whether the aggregates take another generation of figures by now; False where ClickHouse is away."""
+        try:
+            return await self._generation() != generation
+        except Exception as error:
+            if not (isinstance(error, Transient) or wire.clickhouse.heals(error)):
+                raise
+            return False
+
+    async def _generation(self) -> int:
+        found = await asyncio.to_thread(self._clickhouse.query, question("generation"))
+        if not found.result_rows:
+            raise Transient("the aggregates are just being swapped")
+        return int(found.result_rows[0][0])
+
+    async def catch_up(self, told: Mapping[int, int], generation: int) -> None:
+        """Count again what recounts may have left out of the aggregates: partition -> after which generation."""
+        asked = {"told": min(told.values()), "generation": generation}
+        since = (await self._ask("recounted_since", asked))["since"][0].as_py()
+        positions = [at if partition in told else NEVER for partition, at in enumerate(since)]
+        again = {"table": "engagement_minutes", "positions": positions}
+        if positions:
+            command = partial(self._clickhouse.command, question("catch_up"), again)
+            await until_done("catch_up", lambda: asyncio.to_thread(command))
+
+    async def recounted(self, told: int, generation: int, after: Words, most: int) -> Words:
+        """(n, 4): the next pieces after a (1, 4) that recounts counted again, those after `told` up to a generation."""
+        organization_id, content_id = (ids[0] for ids in _keys(after).values())
+        place = {"organization_id": organization_id, "content_id": content_id}
+        asked = {"told": told, "generation": generation, "limit": most}
+        return _content(await self._ask("recounted_pieces", place | asked))
+
+    async def totals(self, contents: Words) -> tuple[Words, list[int], list[str]]:
+        """Those of (n, 4) contents of which the ledger has events, how many, and the cells as in `wire.counters`."""
+        found = await self._ask("recounted_totals", _keys(contents))
+        return _content(found), found["events"].to_pylist(), found["cells"].to_pylist()
 
     async def begin(self, max_bytes: int = MAX_BYTES) -> Buckets:
         """An empty state of at most so much memory that knows what the ledger may hold."""
@@ -87,7 +128,7 @@ class Ledger:
         sums = [found[name].to_numpy().astype(np.uint64)[order] for name in ("events", "robots", "thousandths")]
         owner, minute, code = owner[order], minute[order], code[order]
         starts = np.flatnonzero(np.diff(minute, prepend=-1))
-        ends = [*starts[1:].tolist(), len(minute)]
+        ends = [*starts[1:].tolist(), len(minute)][: len(starts)]
         return [
             (int(minute[a]), Figures(owner[a:b], code[a:b], sums[0][a:b], sums[1][a:b], sums[2][a:b]))
             for a, b in zip(starts.tolist(), ends, strict=True)

@@ -183,6 +183,14 @@ FAULTS: Final = (
         takes=frozenset({RECOUNT}),
     ),
     Fault(
+        name="kill recount",
+        does="three recounts are begun while events come in, and each is killed by -9 at a moment of its own",
+        do=traffic.kill_recount,
+        holds=f"{PROGRESS}, though nobody finishes them",
+        costs_s=30,
+        takes=frozenset({RECOUNT}),
+    ),
+    Fault(
         name="malformed bodies",
         does="bodies of 17 wrong kinds",
         do=traffic.malformed,

@@ -103,14 +103,29 @@ async def recount(trial: Trial) -> None:
     await trial.progress(PROGRESS_AFTER_DEATH_S)
 
 
+async def kill_recount(trial: Trial) -> None:
+    """Three recounts are begun while events come in, and killed by -9 at any moment; nobody finishes them."""
+    for _ in range(3):
+        process, _ = await _begun(trial, "recount", "--wait", "0")
+        await asyncio.sleep(trial.random.uniform(2, 9))
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    await trial.progress(PROGRESS_AFTER_DEATH_S)
+
+
 async def _tallywire(trial: Trial, verb: str) -> tuple[int, str]:
     """A command of a person's: its exit status, and what it said."""
+    process, log = await _begun(trial, verb)
+    return await process.wait(), log.read_text()
+
+
+async def _begun(trial: Trial, verb: str, *options: str) -> tuple[asyncio.subprocess.Process, Path]:
     known = {**environment.without_ours(), "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "stack", verb, "--data", str(trial.machine.folder / "services")]
+    command = [sys.executable, "-m", "stack", verb, *options, "--data", str(trial.machine.folder / "services")]
     log = trial.machine.folder / f"{verb}.log"
     log.unlink(missing_ok=True)
-    process = await processes.spawn(command, environment=known, log=log, folder=ROOT)
-    return await process.wait(), log.read_text()
+    return await processes.spawn(command, environment=known, log=log, folder=ROOT), log
 
 
 async def _rejected(trial: Trial) -> dict[str, int]:

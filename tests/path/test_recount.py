@@ -226,6 +226,28 @@ def test_what_was_planted_is_named_and_counted_again_while_events_come_and_reade
     system.run("verify")
 
 
+def test_a_recount_killed_after_the_swap_is_finished_by_the_workers_though_nothing_comes(
+    system: System, key: str, stores: Stores
+) -> None:
+    with system.api() as api:
+        large, fast, row, never = new_pieces(api, "killed", 4)
+        pieces = [large, fast, row]
+        sent = {content: [event(content) for _ in range(QUIET)] for content in pieces}
+        post_until_accepted(system, key, [each for events in sent.values() for each in events])
+        assert eventually(lambda: views(api, pieces) == dict.fromkeys(pieces, QUIET))
+        assert eventually(lambda: {in_postgres(api, content) for content in pieces} == {QUIET})
+
+        stores.minute(large, max(minutes_of(sent[large])), 3 * QUIET)
+        stores.total(fast, 2 * QUIET)
+        stores.row(row, 3, events=2 * QUIET)
+        stores.row(never, 5)
+        killed_at(system, "swapped")
+        assert in_aggregates(stores, large) == QUIET
+        assert eventually(lambda: views(api, pieces) == dict.fromkeys(pieces, QUIET), within_s=20)
+        assert eventually(lambda: in_postgres(api, row) == QUIET, within_s=20)
+    assert eventually(lambda: system_differences(system) == [], within_s=20)
+
+
 def test_only_what_was_selected_is_counted_again_and_a_recount_that_died_after_the_swap_is_finished(
     system: System, key: str, stores: Stores
 ) -> None:

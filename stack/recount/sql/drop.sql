@@ -1,2 +1,2 @@
--- What was swapped out, or what a recount that was killed left.
-DROP TABLE IF EXISTS engagement_minutes_next SYNC
+-- What was swapped out, or what a recount that did not get so far left.
+DROP TABLE IF EXISTS {table:Identifier} SYNC

@@ -1,5 +1,5 @@
 -- What is to be counted again of a month: all of it from the ledger.
-INSERT INTO engagement_minutes_next (organization_id, content_id, minute, platform, kind, count, robots, value)
+INSERT INTO {table:Identifier} (organization_id, content_id, minute, platform, kind, count, robots, value)
 SELECT organization_id, content_id, minute, platform, kind, count(), countIf(robot), sum(e.value)
 FROM engagement_events AS e
 WHERE toYYYYMM(minute) = {month:UInt32} AND minute >= {since:DateTime('UTC')}

@@ -1,5 +1,5 @@
 -- What is not to be counted again of a month: as it is.
-INSERT INTO engagement_minutes_next (organization_id, content_id, minute, platform, kind, count, robots, value)
+INSERT INTO {table:Identifier} (organization_id, content_id, minute, platform, kind, count, robots, value)
 SELECT organization_id, content_id, minute, platform, kind, count, robots, value
 FROM engagement_minutes
 WHERE toYYYYMM(minute) = {month:UInt32}

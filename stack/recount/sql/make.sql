@@ -1,2 +1,2 @@
 -- A table like the aggregates, to be filled while those are still read and written.
-CREATE TABLE engagement_minutes_next AS engagement_minutes
+CREATE TABLE {table:Identifier} AS engagement_minutes

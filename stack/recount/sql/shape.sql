@@ -1,5 +1,5 @@
 -- It takes figures of the next generation only.
-ALTER TABLE engagement_minutes_next
+ALTER TABLE {table:Identifier}
     DROP CONSTRAINT IF EXISTS held,
     DROP CONSTRAINT IF EXISTS of_this_generation,
     MODIFY COLUMN generation UInt32 DEFAULT {generation:UInt32},
