@@ -81,7 +81,8 @@ async def _relay(database: asyncpg.Connection, channel: AbstractChannel) -> Neve
         confirmed, failures = await send_in_order(rows, lambda row: row["key"], lambda row: _publish(channel, row))
         await _mark(database, confirmed)
         for key, error in failures.items():
-            _log.warning("not published, will be tried again", key=key, error=str(error)[:500])
+            told = {"key": key, "error": str(error)[:500]}
+            _log.warning("not published, will be tried again", seldom=str(error), **told)
         if failures and not confirmed:
             raise Transient(f"RabbitMQ took none of {len(rows)} outbox rows")
         failing |= failures.keys()
