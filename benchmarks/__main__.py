@@ -15,7 +15,7 @@ from benchmarks import data, log, report
 from benchmarks.contenders.result import digest
 from benchmarks.place import Task, fresh_tables, place, with_writer
 from benchmarks.processes import placed, use_cores
-from benchmarks.rows import FULL, QUICK, Contender, Row, rows
+from benchmarks.rows import FULL, QUICK, Contender, Row, by_place, rows
 from wire.topics import DEFAULT_PARTITIONS
 
 ROOT = Path(__file__).parent.parent
@@ -48,15 +48,15 @@ def main() -> None:
         else:
             _keep({**json.loads(RESULTS.read_text()), report.SOAKED: held})
         return
-    every = rows(QUICK if given.quick else FULL)
+    size = QUICK if given.quick else FULL
+    every = rows(size)
     chosen = [row for row in every if any(name in row.name for name in given.rows.split("|"))]
-    runs = (QUICK if given.quick else FULL).runs
     before = os.getloadavg()[0]
     measured: dict[str, list[Result]] = {}
-    for name in dict.fromkeys(row.place for row in chosen):
+    for name, some in by_place(chosen, size):
         use_cores(all_of_them=name == "whole")
         with place(given.kafka) as task:
-            measured |= _measured([row for row in chosen if row.place == name], runs, task)
+            measured |= _measured(some, size.runs, task)
     told = report.told(chosen, measured, before)
     print(report.table(told))
     if given.results:

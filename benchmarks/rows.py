@@ -1,6 +1,8 @@
 """What is measured: each row's contenders and their tasks, in full size and in a quick one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Final
 
 from wire.topics import DEFAULT_PARTITIONS
@@ -41,6 +43,10 @@ class Row:
     every process use every core"""
 
 
+PLACES: Final = ("log", "whole", "stores")
+"""In this order they may as well be one place: the last of them leaves events in the log that nobody counts."""
+
+
 @dataclass(frozen=True)
 class Size:
     """How much of everything."""
@@ -59,6 +65,10 @@ class Size:
     runs: int
     read: int
     read_s: float
+    merges_s: float
+    """before and after what is measured"""
+    one_place: bool
+    """start servers once for all rows, which then meet: where nothing is said of times"""
 
 
 POSTS: Final = tuple((media_type, batch) for media_type in (JSON, NDJSON) for batch in (1, 100, 1_000))
@@ -77,6 +87,8 @@ FULL: Final = Size(
     3,
     1_000_000,
     2.0,
+    merges_s=2.0,
+    one_place=False,
 )
 QUICK: Final = Size(
     30_000,
@@ -93,6 +105,8 @@ QUICK: Final = Size(
     1,
     5_000,
     0.2,
+    merges_s=0.2,
+    one_place=True,
 )
 
 
@@ -102,8 +116,16 @@ def rows(size: Size) -> tuple[Row, ...]:
     return (*on_the_log, *_http(size), _stages(size), _latency(size), _contents(size), _reads(size))
 
 
+def by_place(chosen: Iterable[Row], size: Size) -> list[tuple[str, list[Row]]]:
+    """Places, and the rows that are measured there; where it is one, every process may use every core."""
+    ordered = sorted(chosen, key=lambda row: PLACES.index(row.place))
+    if size.one_place:
+        return [("whole", ordered)]
+    return [(place, list(some)) for place, some in groupby(ordered, key=lambda row: row.place)]
+
+
 def _streams(size: Size) -> Contender:
-    task = {"events": size.ours, "pieces": 2_000, "envelope_events": 1_000}
+    task = {"events": size.ours, "pieces": 2_000, "envelope_events": 1_000, "merges_s": size.merges_s}
     return Contender(OURS, "tallywire_streams", task)
 
 
@@ -126,7 +148,7 @@ def _counting(size: Size) -> Row:
 
 
 def _ledger(size: Size) -> Row:
-    task = {"events": size.ours, "pieces": 2_000, "insert_rows": 100_000}
+    task = {"events": size.ours, "pieces": 2_000, "insert_rows": 100_000, "merges_s": size.merges_s}
     bare = Contender("the ledger's bare inserts", "ledger_bare", task)
     return Row("log to all sinks", "events per CPU second", (_streams(size), bare), {bare.label: 0.5}, place="log")
 

@@ -10,7 +10,7 @@ import wire.clickhouse
 from benchmarks import data
 from benchmarks.contenders.result import task, tell
 from benchmarks.contenders.stages import messages
-from benchmarks.contenders.tallywire_streams import SETTLED_S, in_ledger
+from benchmarks.contenders.tallywire_streams import in_ledger
 from benchmarks.processes import cpu_seconds
 from streams import envelopes
 from streams.buckets import Buckets
@@ -34,7 +34,7 @@ async def main() -> None:
     for table in tables:
         clickhouse.insert_arrow("engagement_events", table)
     wall_seconds = time.perf_counter() - start
-    await asyncio.sleep(SETTLED_S)
+    await asyncio.sleep(told["merges_s"])
     spent = time.process_time() + cpu_seconds(pids) - before
     stored = in_ledger(clickhouse, of.organization_id)
     tell(

@@ -34,8 +34,6 @@ from streams.messages import position
 from wire.counters import decode_cells, position_key, position_text, totals_key
 from wire.topics import EVENTS
 
-SETTLED_S = 2.0
-"""For merges."""
 GIVE_UP_S = 120
 WARM = 300_000
 SHOWN = 10
@@ -172,7 +170,7 @@ async def main() -> None:
             await append(kafka_url, warm, 1_000)
         await counted(client, kafka_url)
         await settled(clickhouse, kafka_url)
-        await asyncio.sleep(SETTLED_S)
+        await asyncio.sleep(told["merges_s"])
         with _standing_still(workers):
             envelopes = await append(kafka_url, of, told["envelope_events"])
         stores = {name: [told["pids"][name]] for name in ("clickhouse", "valkey")}
@@ -181,7 +179,7 @@ async def main() -> None:
         await counted(client, kafka_url)
         wall_seconds = time.perf_counter() - start
         await settled(clickhouse, kafka_url)
-        await asyncio.sleep(SETTLED_S)
+        await asyncio.sleep(told["merges_s"])
         spent = {name: cpu_seconds(of_name) - before[name] for name, of_name in pids.items()}
         rss = sum(map(rss_mb, workers))
     expected, aggregates = data.counts(of), in_aggregates(clickhouse, of.organization_id)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.contenders.result import digest
 from benchmarks.report import joined
-from benchmarks.rows import QUICK, rows
+from benchmarks.rows import FULL, QUICK, Size, by_place, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +66,12 @@ def test_what_was_accepted_became_visible_in_both_stores(told: dict[str, Any]) -
         assert level["refused"] == 0
         assert level["redis_p99_s"] < float("inf")
         assert level["clickhouse_p99_s"] < float("inf")
+
+
+@pytest.mark.parametrize("size", [QUICK, FULL], ids=["quick", "full"])
+def test_every_row_has_a_place_and_only_one(size: Size) -> None:
+    measured = [row.name for _, some in by_place(rows(size), size) for row in some]
+    assert sorted(measured) == sorted(row.name for row in rows(size))
 
 
 def test_a_fingerprint_tells_one_event_more_or_elsewhere() -> None:
