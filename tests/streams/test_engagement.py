@@ -178,13 +178,14 @@ async def test_crashes_zombies_duplicates_and_a_redis_emptied_or_turned_back_cha
 async def test_a_worker_whose_clock_is_wrong_leaves_out_no_minute(doors: Doors, ahead_s: int) -> None:
     organization, content = uuid4(), UUID(int=7)
     partition, piece = ids.partition(content, EVENTS.partitions), counters.piece_field(organization, content)
-    first, second = (Event(content, ids.id_at(NOW_MS - 720_000, n), "view", "web", robot=False, value=0) for n in "ab")
+    at_ms = int(time.time() - 720) * 1000
+    first, second = (Event(content, ids.id_at(at_ms, n), "view", "web", robot=False, value=0) for n in "ab")
     worker = await begin(doors, {partition: 0})
     await worker.process([message(organization, partition, 0, [first])])
     awry = await begin(replace(doors, now=lambda: time.time() + ahead_s), {partition: 0})
     await awry.process([message(organization, partition, 0, [first]), message(organization, partition, 1, [second])])
 
-    minute = counters.minute_key(partition, NOW_MS // 60_000 - 12)
+    minute = counters.minute_key(partition, at_ms // 60_000)
     assert await counters_of(doors, minute, piece) == {("web", "view"): (2, 0, 0)}
     await doors.redis.flushdb()
     await begin(replace(doors, now=lambda: time.time() + ahead_s), {partition: 2})
