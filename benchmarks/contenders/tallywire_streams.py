@@ -1,7 +1,7 @@
 """Tallywire: `python -m streams` with every sink on, from a filled log; CPU of all workers, ClickHouse and Valkey.
 
-The workers are warm before the clock starts: they have counted as many events as they take into one flush, so that the
-memory for it is theirs. They stand still while the log is filled. The clock stops when the counters are whole, the
+The workers are warm before the clock starts: each has counted as many events as it takes into one flush, so that the
+memory for it is its own. They stand still while the log is filled. The clock stops when the counters are whole, the
 positions are stored, and merges have had some time.
 """
 
@@ -163,7 +163,9 @@ async def main() -> None:
     clickhouse = wire.clickhouse.client(SecretStr(at["TALLYWIRE_CLICKHOUSE_URL"]))
     now_ms = int(time.time() * 1000)
     of = of_its_own(data.happened(told["events"], told["pieces"], seed=told["seed"], until_ms=now_ms))
-    warm = data.happened(min(WARM, told["events"]), told["pieces"], seed=secrets.randbits(32), until_ms=now_ms)
+    warm = data.happened(
+        told.get("workers", 1) * min(WARM, told["events"]), told["pieces"], seed=secrets.randbits(32), until_ms=now_ms
+    )
     with ExitStack() as all_of_them:
         workers = [all_of_them.enter_context(worker(told)).pid for _ in range(told.get("workers", 1))]
         with _standing_still(workers):
