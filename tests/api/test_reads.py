@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from api.auth.tokens import LIFETIME_SECONDS, Tokens
-from api.errors import Unauthenticated
+from api.errors import Unauthenticated, Unavailable
 from api.reads import Reader, Statement, confined
 from tests.api.conftest import PASSWORD
 from wire.ids import new_id
@@ -74,8 +74,9 @@ async def test_a_connection_that_goes_from_hand_to_hand_shows_each_only_its_own(
 async def test_a_connection_that_reads_neither_writes_nor_keeps_whose_it_was(app, team) -> None:
     reader = Reader(team.id, team.viewer.id)
     writes = "WITH changed AS (UPDATE content SET title = 't' RETURNING id) SELECT entered($1, $2, $3), id FROM changed"
-    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+    with pytest.raises(Unavailable) as raised:
         await app.state.doors.reads.rows(reader, Statement(writes, []))
+    assert isinstance(raised.value.__cause__, asyncpg.ReadOnlySQLTransactionError)
     unasked = "SELECT current_organization(), $1::uuid, $2::uuid, $3::uuid"
     rows = await asyncio.gather(*(app.state.doors.reads.rows(reader, Statement(unasked, [])) for _ in range(20)))
     assert {row["current_organization"] for (row,) in rows} == {None}
