@@ -90,3 +90,21 @@ async def test_it_is_no_standstill_without_a_rebalance_nor_while_stores_or_broke
     runner._beginning, app.broker_answers = None, never
     with pytest.raises(TimeoutError):
         await stands_for(app, 0.3)
+
+
+async def test_once_all_is_stored_and_not_before_the_process_ends_though_faust_does_not(
+    app: Streams, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(of_app, "ENDING_S", 0.01)
+    monkeypatch.setattr(of_app.os, "_exit", lambda code: loop.call_soon_threadsafe(ended.put_nowait, code))
+    stored, never = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(runner, "stop", stored.wait)
+    monkeypatch.setattr(app, "on_stopped", never.wait)
+    stopping = asyncio.create_task(app.on_stop())
+    await asyncio.sleep(0.2)
+    assert ended.empty()
+    stored.set()
+    assert await ended.get() == 0
+    stopping.cancel()
