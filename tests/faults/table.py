@@ -44,7 +44,7 @@ def _freeze(name: str) -> Fault:
 
 
 def _refuse(name: str, how: str) -> Fault:
-    refuses, holds = partial(deaths.refuse, name=name), f"{PROGRESS}; nothing is forgotten, and nobody has died"
+    refuses, holds = partial(deaths.refuse, name=name), f"{PROGRESS}; nobody has died"
     return Fault(f"{name} refuses", how, refuses, holds, 24, takes=frozenset({name, *SERVICES}))
 
 
