@@ -44,11 +44,11 @@ class EngagementProcessor:
     topic = EVENTS
     max_messages = 5_000
     every_s = 0.2
-    _buckets: Buckets
 
     def __init__(self, new_id: Callable[[], UUID] = ids.new_id, max_bytes: int = MAX_BYTES) -> None:
         self._new_id = new_id
         self._max_bytes = max_bytes
+        self._buckets = Buckets(0, None)
         self._platforms = envelopes.Platforms()
         self._pending: dict[bytes, Finding] = {}
         self._accounts: list[Account] = []
@@ -79,9 +79,8 @@ class EngagementProcessor:
         what was written.
         """
         if self._buckets.is_full or self._platforms.is_full:
-            del self._buckets  # before the next one is loaded, so that there are never two
             self._platforms.forget()
-            self._buckets = await self._ledger.begin(self._max_bytes)
+            await self._load()
         events, refused = await asyncio.to_thread(envelopes.read, messages, EVENTS.partitions, self._platforms)
         admit(refused)
         await store(self._doors, [of_message(message, poison) for message, poison in refused])
@@ -120,13 +119,18 @@ class EngagementProcessor:
             self._telling.cancel()
             self._telling = None
         generation = self._counters.generation = await self._ledger.generation()
-        self._buckets = await self._ledger.begin(self._max_bytes)
+        await self._load()
         untold = await recounts.untold(self._doors, generation, self._written)
         if untold:
             _log.info("recounted", generation=generation, partitions=sorted(untold))
             await self._ledger.catch_up(untold, generation)
             telling = recounts.tell(self._doors, self._ledger, generation, untold, self._report)
             self._telling = asyncio.create_task(telling)
+
+    async def _load(self) -> None:
+        """A state that holds nothing yet; the one before it is let go first, so that there are never two."""
+        self._buckets = Buckets(0, None)
+        self._buckets = await self._ledger.begin(self._max_bytes)
 
     async def _count(self, events: envelopes.Events, reached: dict[int, int], messages: list[Message]) -> None:
         missing = await asyncio.to_thread(self._buckets.missing, events.batch)
